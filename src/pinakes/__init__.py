@@ -1,0 +1,3 @@
+"""Pinakes: a self-hosted image archive."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,229 @@
+"""Tokens and logins: from what a client shows to the actor it stands for.
+
+One table holds every token (DESIGN.md section 2); only its SHA-256 is kept. A token is looked up afresh on every
+request, in one indexed statement: one that was revoked is refused at once, by every worker.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, select
+
+from pinakes.core import audit
+from pinakes.core.access import logins, users
+from pinakes.core.access.passwords import is_password
+from pinakes.core.access.users import User, kinds_from_text
+from pinakes.core.actor import Actor, Scope
+from pinakes.core.audit import Action, Event
+from pinakes.core.clock import DAY, HOUR, Clock, Instant
+from pinakes.core.db import schema
+from pinakes.core.db.engine import Database, Transaction
+from pinakes.core.db.schema import tokens
+from pinakes.core.errors import BadLogin, InvalidFields, TokenUnknown, Unauthenticated, UserUnknown
+from pinakes.core.readtrail import ReadTrail
+from pinakes.core.text import check_text, fold
+
+MADE = "made"
+LOGIN_IDLE_US = 30 * DAY
+_TOUCH_US = HOUR
+_MOST_TOKEN_CHARACTERS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token as its owner may see it afterwards: never its text."""
+
+    id: int
+    name: str
+    origin: str
+    scope: Scope | None
+    created_at: Instant
+    last_used_at: Instant
+    expires_at: Instant | None
+
+
+_LOOK_UP = (
+    select(
+        tokens.c.id,
+        tokens.c.digest,
+        tokens.c.scope,
+        tokens.c.last_used_at,
+        tokens.c.expires_at,
+        tokens.c.idle_limit_us,
+        schema.users.c.id,
+        schema.users.c.name,
+        schema.users.c.email,
+        schema.users.c.kinds,
+        schema.users.c.is_staff,
+        schema.users.c.is_active,
+        schema.users.c.created_at,
+    )
+    .select_from(tokens.join(schema.users, schema.users.c.id == tokens.c.user_id))
+    .where(tokens.c.digest == bindparam("digest"))
+)
+_INSERT = insert(tokens).returning(tokens.c.id)
+_LIST = select(
+    tokens.c.id,
+    tokens.c.name,
+    tokens.c.origin,
+    tokens.c.scope,
+    tokens.c.created_at,
+    tokens.c.last_used_at,
+    tokens.c.expires_at,
+).order_by(tokens.c.id)
+_PASSWORD = select(schema.users.c.password_hash).where(schema.users.c.name_folded == bindparam("folded"))
+
+
+class Credentials:
+    """Looks tokens up, makes and revokes them, and judges logins."""
+
+    def __init__(self, database: Database, trail: ReadTrail, clock: Clock) -> None:
+        self._database = database
+        self._trail = trail
+        self._clock = clock
+
+    def actor(self, api: str, token: str) -> Actor:
+        """The actor a token stands for. Raises Unauthenticated if it is unknown, expired or its user disabled."""
+        if not token or len(token) > _MOST_TOKEN_CHARACTERS:
+            raise Unauthenticated
+        digest = _digest(token)
+        with self._database.read() as connection:
+            row = connection.execute(_LOOK_UP, {"digest": digest}).first()
+        now = self._clock()
+        if row is None or not hmac.compare_digest(row[1], digest) or not _is_live(row, now):
+            raise Unauthenticated
+        if now - row[3] > _TOUCH_US:
+            self._trail.note_token(row[0], now)
+        return Actor(
+            api=api,
+            user_id=row[6],
+            name=row[7],
+            email=row[8],
+            user_created_at=row[12],
+            kinds=_kinds(row[9]),
+            is_staff=bool(row[10]),
+            scope=None if row[2] is None else Scope.parse(row[2]),
+            token_id=row[0],
+        )
+
+    def login(self, api: str, name: str, password: str, address: str) -> tuple[Actor, str]:
+        """A new login token for a user's name and password.
+
+        Raises TooManyAttempts before the password is looked at, BadLogin for everything else that is wrong.
+        """
+        with self._database.read() as connection:
+            logins.admit(connection, address, name, self._clock())
+            stored = connection.execute(_PASSWORD, {"folded": _foldable(name)}).scalar_one_or_none()
+            user = users.find_by_name(connection, _foldable(name))
+        if not is_password(stored, password) or user is None or not user.is_active:
+            raise BadLogin(self._record_failure(api, name, address))
+        with self._database.write() as transaction:
+            return self._log_in(transaction, api, user)
+
+    def create(self, actor: Actor, name: str, *, scope: Scope | None, expires_at: Instant | None, label: str) -> str:
+        """Make a token for the user of that name; its text, which is shown only now. Raises UserUnknown."""
+        if len(label) > 128:
+            raise InvalidFields.one("label", "must have at most 128 characters")
+        check_text("label", label)
+        with self._database.write() as transaction:
+            user = users.find_by_name(transaction, name)
+            if user is None:
+                raise UserUnknown
+            return self._issue(transaction, actor, user.id, MADE, label, scope, expires_at, None)[1]
+
+    def list(self, name: str) -> list[Token]:
+        """The tokens of a user, by id. Raises UserUnknown."""
+        with self._database.read() as connection:
+            user = users.find_by_name(connection, name)
+            if user is None:
+                raise UserUnknown
+            rows = connection.execute(_LIST.where(tokens.c.user_id == user.id)).all()
+        return [_token(row) for row in rows]
+
+    def revoke(self, actor: Actor, token_id: int) -> None:
+        """Raises TokenUnknown."""
+        with self._database.write() as transaction:
+            gone = transaction.execute(delete(tokens).where(tokens.c.id == token_id)).rowcount
+            if not gone:
+                raise TokenUnknown
+            audit.record(transaction, actor, self._clock(), Event(Action.TOKEN_REVOKE, subject=f"token:{token_id}"))
+
+    def _log_in(self, transaction: Transaction, api: str, user: User) -> tuple[Actor, str]:
+        actor = Actor(
+            api, user.id, user.name, user.email, user.created_at, user.kinds, is_staff=user.is_staff, scope=None
+        )
+        _, token = self._issue(transaction, actor, user.id, f"login:{api}", "", None, None, LOGIN_IDLE_US)
+        return actor, token
+
+    def _issue(
+        self,
+        transaction: Transaction,
+        actor: Actor,
+        user_id: int,
+        origin: str,
+        label: str,
+        scope: Scope | None,
+        expires_at: Instant | None,
+        idle_limit_us: int | None,
+    ) -> tuple[int, str]:
+        token = secrets.token_hex(20)  # 40 hex digits, as tscharts clients have seen (contract A5)
+        now = self._clock()
+        row = {
+            "user_id": user_id,
+            "digest": _digest(token),
+            "name": label,
+            "origin": origin,
+            "scope": None if scope is None else str(scope),
+            "created_at": now,
+            "last_used_at": now,
+            "expires_at": expires_at,
+            "idle_limit_us": idle_limit_us,
+        }
+        token_id: int = transaction.execute(_INSERT, row).scalar_one()
+        action = Action.TOKEN_CREATE if origin == MADE else Action.USER_LOGIN
+        audit.record(transaction, actor, now, Event(action, subject=f"token:{token_id}", detail={"user": user_id}))
+        return token_id, token
+
+    def _record_failure(self, api: str, name: str, address: str) -> float:
+        now = self._clock()
+        with self._database.write() as transaction:
+            audit.record(transaction, Actor(api), now, Event(Action.USER_LOGIN_FAIL))
+            return logins.record_failure(transaction, address, name, now)
+
+
+def _token(row: Any) -> Token:
+    return Token(row[0], row[1], row[2], None if row[3] is None else Scope.parse(row[3]), row[4], row[5], row[6])
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _foldable(name: str) -> str:
+    """A name no user can have is nobody's; databases do not keep all the texts JSON can carry."""
+    try:
+        return fold(check_text("username", name, most=254))
+    except InvalidFields:
+        return ""
+
+
+def _is_live(row: Any, now: Instant) -> bool:
+    _, _, _, last_used_at, expires_at, idle_limit_us, *_ = row
+    is_active = bool(row[11])
+    has_expired = expires_at is not None and expires_at <= now
+    is_idle = idle_limit_us is not None and last_used_at + idle_limit_us <= now
+    return is_active and not has_expired and not is_idle
+
+
+_KINDS_SEEN: dict[str, Any] = {}
+
+
+def _kinds(text: str) -> Any:
+    """The kinds of a text; there are eight such texts, so each is read once."""
+    kinds = _KINDS_SEEN.get(text)
+    if kinds is None:
+        kinds = _KINDS_SEEN[text] = kinds_from_text(text)
+    return kinds

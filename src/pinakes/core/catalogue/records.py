@@ -1,0 +1,241 @@
+"""The SQL of images, versions and tags."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, case, delete, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pinakes.core.access import policy
+from pinakes.core.access.policy import ImageFacts
+from pinakes.core.actor import Actor, Kind, Visibility
+from pinakes.core.clock import Instant
+from pinakes.core.db.engine import Executor, Transaction
+from pinakes.core.db.schema import clinical_images, image_tags, images, namespaces, tags, versions
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One immutable content of an image. digest: SHA-256, hex. format: a name of `imaging.formats`."""
+
+    id: int
+    uid: str
+    name: str
+    digest: str
+    size_bytes: int
+    format: str
+    created_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A catalogue entry as one actor sees it, with its newest version."""
+
+    id: int
+    uid: str
+    name: str
+    description: str | None
+    namespace_id: int | None
+    created_at: Instant
+    modified_at: Instant
+    facts: ImageFacts
+    version: Version
+
+    @property
+    def kind(self) -> Kind:
+        return self.facts.kind
+
+
+@dataclass(frozen=True, slots=True)
+class NewImage:
+    """What is said of an image when it is made."""
+
+    kind: Kind
+    name: str
+    author_id: int
+    description: str | None = None
+    namespace_id: int | None = None
+    visibility: Visibility = Visibility.PRIVATE
+    end_at: Instant | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """What is known of a content when it becomes a version."""
+
+    name: str
+    digest: str
+    size_bytes: int
+    format: str
+
+
+_place = namespaces.alias("place")
+_root = namespaces.alias("root")
+_newest = versions.alias("newest")
+
+_COLUMNS = (
+    images.c.id,
+    images.c.uid,
+    images.c.name,
+    images.c.description,
+    images.c.namespace_id,
+    images.c.created_at,
+    images.c.modified_at,
+    images.c.kind,
+    images.c.author_id,
+    case((_root.c.id.is_(None), images.c.visibility), else_=_root.c.visibility),
+    images.c.end_at,
+    _root.c.owner_id,
+    policy.is_collaborator(_root.c.id),
+    policy.is_granted(),
+    versions.c.id,
+    versions.c.uid,
+    versions.c.name,
+    versions.c.digest,
+    versions.c.size_bytes,
+    versions.c.format,
+    versions.c.created_at,
+)
+
+_FROM = (
+    images.join(
+        versions,
+        versions.c.id
+        == select(func.max(_newest.c.id)).where(_newest.c.image_id == images.c.id).correlate(images).scalar_subquery(),
+    )
+    .outerjoin(_place, _place.c.id == images.c.namespace_id)
+    .outerjoin(_root, _root.c.id == _place.c.root_id)
+)
+
+_FIND = select(*_COLUMNS).select_from(_FROM).where(images.c.id == bindparam("image_id"))
+_LIST = (
+    select(*_COLUMNS)
+    .select_from(_FROM)
+    .where(policy.READABLE, images.c.id > bindparam("after_id"))
+    .order_by(images.c.id)
+    .limit(bindparam("most"))
+)
+
+
+def _image(row: Any) -> Image:
+    return Image(
+        row[0],
+        row[1],
+        row[2],
+        row[3],
+        row[4],
+        row[5],
+        row[6],
+        ImageFacts(Kind(row[7]), row[8], Visibility(row[9]), row[10], row[11], bool(row[12]), bool(row[13])),
+        Version(*row[14:]),
+    )
+
+
+def find(connection: Executor, actor: Actor, image_id: int, now: Instant) -> Image | None:
+    """The image, whether or not the actor may read it; ask the policy."""
+    row = connection.execute(_FIND, policy.parameters(actor, now) | {"image_id": image_id}).first()
+    return _image(row) if row else None
+
+
+def readable(connection: Executor, actor: Actor, now: Instant, after_id: int, most: int) -> list[Image]:
+    """The next images the actor may read, ascending by id."""
+    parameters = policy.parameters(actor, now) | {"after_id": after_id, "most": most}
+    return [_image(row) for row in connection.execute(_LIST, parameters)]
+
+
+_INSERT_IMAGE = insert(images).returning(images.c.id)
+_INSERT_VERSION = insert(versions).returning(versions.c.id)
+
+
+def add(transaction: Transaction, new: NewImage, now: Instant) -> int:
+    """Insert an image without a version; its id."""
+    row = {
+        "uid": uuid.uuid4().hex,
+        "kind": new.kind.value,
+        "name": new.name,
+        "description": new.description,
+        "author_id": new.author_id,
+        "namespace_id": new.namespace_id,
+        "visibility": new.visibility.value,
+        "end_at": new.end_at,
+        "created_at": now,
+        "modified_at": now,
+    }
+    image_id: int = transaction.execute(_INSERT_IMAGE, row).scalar_one()
+    return image_id
+
+
+def add_version(transaction: Transaction, image_id: int, author_id: int, new: NewVersion, now: Instant) -> int:
+    """Insert a version; its id."""
+    row = {
+        "uid": uuid.uuid4().hex,
+        "image_id": image_id,
+        "name": new.name,
+        "digest": new.digest,
+        "size_bytes": new.size_bytes,
+        "format": new.format,
+        "author_id": author_id,
+        "created_at": now,
+        "end_at": None,
+    }
+    version_id: int = transaction.execute(_INSERT_VERSION, row).scalar_one()
+    return version_id
+
+
+_DIGESTS = select(versions.c.digest).where(versions.c.image_id == bindparam("image_id"))
+_DELETE = delete(images).where(images.c.id == bindparam("image_id")).returning(images.c.id)
+
+
+def remove(transaction: Transaction, image_id: int) -> list[str] | None:
+    """Delete an image and all that hangs on it; the digests of its versions. None if it was gone already."""
+    digests = list(transaction.execute(_DIGESTS, {"image_id": image_id}).scalars())
+    gone = transaction.execute(_DELETE, {"image_id": image_id}).first()
+    return digests if gone else None
+
+
+# -- Tags ---------------------------------------------------------------------------------------------------------
+
+_INSERT_TAG = {
+    True: sqlite.insert(tags).on_conflict_do_nothing(),
+    False: postgresql.insert(tags).on_conflict_do_nothing(),
+}
+_FIND_TAG = select(tags.c.id).where(tags.c.name_folded == bindparam("name_folded"))
+
+
+def ensure_tag(transaction: Transaction, name: str, now: Instant) -> tuple[int, bool]:
+    """The id of the tag of that name in any case, and whether it had to be made."""
+    folded = name.casefold()
+    made = transaction.execute(
+        _INSERT_TAG[transaction.is_local],
+        {"uid": uuid.uuid4().hex, "name": name, "name_folded": folded, "description": "", "created_at": now},
+    ).rowcount
+    tag_id: int = transaction.execute(_FIND_TAG, {"name_folded": folded}).scalar_one()
+    return tag_id, bool(made)
+
+
+def tag(transaction: Transaction, image_id: int, tag_ids: Sequence[int]) -> None:
+    if tag_ids:
+        transaction.execute(insert(image_tags), [{"image_id": image_id, "tag_id": tag_id} for tag_id in tag_ids])
+
+
+def tag_names(connection: Executor, image_id: int) -> list[str]:
+    """By name."""
+    statement = (
+        select(tags.c.name)
+        .join(image_tags, image_tags.c.tag_id == tags.c.id)
+        .where(image_tags.c.image_id == image_id)
+        .order_by(tags.c.name)
+    )
+    return list(connection.execute(statement).scalars())
+
+
+# -- Clinical facts -----------------------------------------------------------------------------------------------
+
+
+def patient_of(connection: Executor, image_id: int) -> int | None:
+    """The patient a clinical image is of."""
+    statement = select(clinical_images.c.patient_id).where(clinical_images.c.image_id == image_id)
+    return connection.execute(statement).scalar_one_or_none()

@@ -1,0 +1,114 @@
+"""Which bytes are where: the blob rows, their reference counts, and the trash (DESIGN.md rule 10).
+
+The row of a digest is the lock: adopting and releasing both update it, so that a release which brings the count to
+zero and an adoption of the same digest happen one after the other, never interleaved.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pinakes.core.clock import Instant
+from pinakes.core.db.engine import Executor, Transaction
+from pinakes.core.db.schema import blobs, trash
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes known by their SHA-256 (hex), kept under a key."""
+
+    digest: str
+    key: str
+    size_bytes: int
+
+
+_FIND = select(blobs.c.digest, blobs.c.key, blobs.c.size_bytes).where(blobs.c.digest == bindparam("digest"))
+_RELEASE = (
+    update(blobs)
+    .where(blobs.c.digest == bindparam("blob_digest"))
+    .values(refs=blobs.c.refs - 1)
+    .returning(blobs.c.refs, blobs.c.key)
+)
+_FORGET = delete(blobs).where(blobs.c.digest == bindparam("blob_digest"))
+
+
+def _upsert(dialect_insert: type[sqlite.Insert] | type[postgresql.Insert]) -> sqlite.Insert | postgresql.Insert:
+    return (
+        dialect_insert(blobs)
+        .on_conflict_do_update(index_elements=[blobs.c.digest], set_={"refs": blobs.c.refs + 1})
+        .returning(blobs.c.key)  # type: ignore[return-value]
+    )
+
+
+_ADOPT = {True: _upsert(sqlite.Insert), False: _upsert(postgresql.Insert)}
+
+
+def find(connection: Executor, digest: str) -> Blob | None:
+    row = connection.execute(_FIND, {"digest": digest}).first()
+    return Blob(*row) if row else None
+
+
+def adopt(transaction: Transaction, blob: Blob, now: Instant) -> str:
+    """Count one more reference to a digest; the key under which its bytes are kept from now on.
+
+    That is blob.key only if the digest was not known.
+    """
+    row = {
+        "digest": blob.digest,
+        "key": blob.key,
+        "size_bytes": blob.size_bytes,
+        "refs": 1,
+        "created_at": now,
+    }
+    key: str = transaction.execute(_ADOPT[transaction.is_local], row).scalar_one()
+    return key
+
+
+def release(transaction: Transaction, digests: Sequence[str], now: Instant) -> list[str]:
+    """Count one reference less for each digest given; the keys whose last reference went, now noted as trash."""
+    keys = []
+    for digest in sorted(digests):  # one order for everybody, or two releases could wait for each other
+        refs, key = transaction.execute(_RELEASE, {"blob_digest": digest}).one()
+        if refs == 0:
+            transaction.execute(_FORGET, {"blob_digest": digest})
+            keys.append(key)
+    note_trash(transaction, keys, now)
+    return keys
+
+
+def note_trash(transaction: Transaction, keys: Sequence[str], now: Instant) -> None:
+    if keys:
+        transaction.execute(insert(trash), [{"key": key, "noted_at": now} for key in keys])
+
+
+def noted_trash(connection: Executor, limit: int) -> list[str]:
+    """Keys still to be deleted, oldest first."""
+    return list(connection.execute(select(trash.c.key).order_by(trash.c.noted_at).limit(limit)).scalars())
+
+
+def clear_trash(transaction: Transaction, keys: Sequence[str]) -> None:
+    transaction.execute(delete(trash).where(trash.c.key.in_(keys)))
+
+
+def known_keys(connection: Executor, keys: Sequence[str]) -> set[str]:
+    """Those of the keys that some blob row refers to."""
+    return set(connection.execute(select(blobs.c.key).where(blobs.c.key.in_(keys))).scalars())
+
+
+def after(connection: Executor, digest: str, limit: int) -> list[Blob]:
+    """The next blobs in order of digest, for walking them all."""
+    statement = (
+        select(blobs.c.digest, blobs.c.key, blobs.c.size_bytes)
+        .where(blobs.c.digest > digest)
+        .order_by(blobs.c.digest)
+        .limit(limit)
+    )
+    return [Blob(*row) for row in connection.execute(statement)]
+
+
+def total(connection: Executor) -> tuple[int, int]:
+    """How many blobs there are, and their bytes together."""
+    count, size = connection.execute(select(func.count(), func.coalesce(func.sum(blobs.c.size_bytes), 0))).one()
+    return int(count), int(size)

@@ -1,0 +1,98 @@
+"""Content: the store and the blob rows together. The one way in and out for the bytes of images."""
+
+import logging
+from collections.abc import Sequence
+
+from pinakes.core.clock import Clock
+from pinakes.core.content import blobs
+from pinakes.core.content.blobs import Blob
+from pinakes.core.content.store import ContentStore, Reader, new_key
+from pinakes.core.content.uploads import State, Upload
+from pinakes.core.db.engine import Database, Transaction
+from pinakes.core.errors import BlobUnknown, StoreUnavailable, TooLarge
+
+log = logging.getLogger(__name__)
+
+
+class Content:
+    """Bytes in, bytes out, and bytes gone.
+
+    max_bytes: the largest upload taken, None for no limit.
+    reserve_bytes: how much of the store stays free; an upload announced larger than the rest is refused.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        store: ContentStore,
+        clock: Clock,
+        *,
+        max_bytes: int | None = None,
+        reserve_bytes: int = 0,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._clock = clock
+        self._max_bytes = max_bytes
+        self._reserve_bytes = reserve_bytes
+
+    def admit(self, expected_bytes: int) -> None:
+        """Raises TooLarge if an upload of so many bytes cannot be taken, judged before any is read."""
+        if self._max_bytes is not None and expected_bytes > self._max_bytes:
+            raise TooLarge(self._max_bytes)
+        free = self._store.free_bytes()
+        if free is not None and expected_bytes > (room := max(0, free - self._reserve_bytes)):
+            raise TooLarge(room)
+
+    def receive(self, expected_bytes: int | None = None) -> Upload:
+        """Begin an upload. Raises TooLarge, StorageFull, StoreUnavailable."""
+        if expected_bytes is not None:
+            self.admit(expected_bytes)
+        return Upload(self._store, new_key(), max_bytes=self._max_bytes, expected_bytes=expected_bytes)
+
+    def adopt(self, transaction: Transaction, upload: Upload) -> str:
+        """Make a finished upload the content of something in this transaction; its digest.
+
+        The bytes are kept if the transaction commits. Where the digest is known already, the older object is
+        referred to and this one goes to the trash, in the same transaction.
+        """
+        received = upload.received
+        if received is None or upload.state is not State.STORED:
+            raise RuntimeError("only a finished upload can be adopted, and only once")
+        now = self._clock()
+        key = blobs.adopt(transaction, Blob(received.digest, received.key, received.size_bytes), now)
+        upload.state = State.ADOPTING
+        transaction.after_rollback(lambda: setattr(upload, "state", State.STORED))
+        transaction.after_commit(lambda: setattr(upload, "state", State.KEPT))
+        if key != received.key:
+            blobs.note_trash(transaction, [received.key], now)
+            transaction.after_commit(lambda: self.empty_trash([received.key]))
+        return received.digest
+
+    def release(self, transaction: Transaction, digests: Sequence[str]) -> None:
+        """Let go of one reference to each digest; bytes nobody refers to any more go once this has committed."""
+        keys = blobs.release(transaction, digests, self._clock())
+        if keys:
+            transaction.after_commit(lambda: self.empty_trash(keys))
+
+    def empty_trash(self, keys: Sequence[str]) -> None:
+        """Delete objects noted as trash, then clear the notes. What fails stays noted, for the sweep to retry."""
+        gone = []
+        for key in keys:
+            try:
+                self._store.delete(key)
+            except StoreUnavailable:
+                log.warning("an object could not be deleted yet; the sweep will retry")
+            else:
+                gone.append(key)
+        if gone:
+            with self._database.write() as transaction:
+                blobs.clear_trash(transaction, gone)
+
+    def open(self, digest: str) -> Reader:
+        """Raises BlobUnknown, StoreUnavailable."""
+        with self._database.read() as connection:
+            blob = blobs.find(connection, digest)
+        if blob is None:
+            raise BlobUnknown(digest)
+        return self._store.open(blob.key)
