@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, select
@@ -21,6 +22,7 @@ from pinakes.core.audit import Action, Event
 from pinakes.core.clock import DAY, HOUR, Clock, Instant
 from pinakes.core.db import schema
 from pinakes.core.db.engine import Database, Transaction
+from pinakes.core.db.query import Query
 from pinakes.core.db.schema import tokens
 from pinakes.core.errors import BadLogin, InvalidFields, TokenUnknown, Unauthenticated, UserUnknown
 from pinakes.core.readtrail import ReadTrail
@@ -45,7 +47,7 @@ class Token:
     expires_at: Instant | None
 
 
-_LOOK_UP = (
+_LOOK_UP = Query(
     select(
         tokens.c.id,
         tokens.c.digest,
@@ -91,7 +93,7 @@ class Credentials:
             raise Unauthenticated
         digest = _digest(token)
         with self._database.read() as connection:
-            row = connection.execute(_LOOK_UP, {"digest": digest}).first()
+            row = _LOOK_UP.first(connection, {"digest": digest})
         now = self._clock()
         if row is None or not hmac.compare_digest(row[1], digest) or not _is_live(row, now):
             raise Unauthenticated
@@ -105,7 +107,7 @@ class Credentials:
             user_created_at=row[12],
             kinds=_kinds(row[9]),
             is_staff=bool(row[10]),
-            scope=None if row[2] is None else Scope.parse(row[2]),
+            scope=None if row[2] is None else _scope(row[2]),
             token_id=row[0],
         )
 
@@ -218,12 +220,6 @@ def _is_live(row: Any, now: Instant) -> bool:
     return is_active and not has_expired and not is_idle
 
 
-_KINDS_SEEN: dict[str, Any] = {}
-
-
-def _kinds(text: str) -> Any:
-    """The kinds of a text; there are eight such texts, so each is read once."""
-    kinds = _KINDS_SEEN.get(text)
-    if kinds is None:
-        kinds = _KINDS_SEEN[text] = kinds_from_text(text)
-    return kinds
+# A few texts stand in every token's row; reading each once is enough. They were checked when they were kept.
+_kinds = lru_cache(64)(kinds_from_text)
+_scope = lru_cache(1024)(Scope.parse)

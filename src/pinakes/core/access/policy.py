@@ -63,9 +63,8 @@ def may_read(actor: Actor, image: ImageFacts, now: Instant) -> bool:
         case Kind.SLIDE:
             return actor.has_kind(Kind.SLIDE) and (image.author_id == actor.user_id or image.is_granted)
         case Kind.MACHINE:
-            return (
-                image.visibility is Visibility.PUBLIC
-                or actor.has_kind(Kind.MACHINE)
+            return image.visibility is Visibility.PUBLIC or (
+                actor.has_kind(Kind.MACHINE)
                 and (image.visibility is Visibility.INTERNAL or image.is_granted or _is_among_people(actor, image))
             )
 

@@ -13,6 +13,7 @@ from pinakes.core.access.policy import ImageFacts
 from pinakes.core.actor import Actor, Kind, Visibility
 from pinakes.core.clock import Instant
 from pinakes.core.db.engine import Executor, Transaction
+from pinakes.core.db.query import Query
 from pinakes.core.db.schema import clinical_images, image_tags, images, namespaces, tags, versions
 
 
@@ -110,7 +111,7 @@ _FROM = (
     .outerjoin(_root, _root.c.id == _place.c.root_id)
 )
 
-_FIND = select(*_COLUMNS).select_from(_FROM).where(images.c.id == bindparam("image_id"))
+_FIND = Query(select(*_COLUMNS).select_from(_FROM).where(images.c.id == bindparam("image_id")))
 _LIST = (
     select(*_COLUMNS)
     .select_from(_FROM)
@@ -136,7 +137,7 @@ def _image(row: Any) -> Image:
 
 def find(connection: Executor, actor: Actor, image_id: int, now: Instant) -> Image | None:
     """The image, whether or not the actor may read it; ask the policy."""
-    row = connection.execute(_FIND, policy.parameters(actor, now) | {"image_id": image_id}).first()
+    row = _FIND.first(connection, policy.parameters(actor, now) | {"image_id": image_id})
     return _image(row) if row else None
 
 

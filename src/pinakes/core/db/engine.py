@@ -8,10 +8,12 @@ uses one connection however many operations it is made of. A `write()` inside a 
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Protocol, TypeAlias, Unpack
+from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
+from typing import Any, Protocol, TypeAlias
 from zlib import crc32
 
+import psycopg
 from sqlalchemy import (
     Connection,
     CursorResult,
@@ -26,13 +28,13 @@ from sqlalchemy import (
 )
 from sqlalchemy import table as sql_table
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from pinakes.core.errors import DatabaseUnavailable, PinakesError, StorageFull
+from pinakes.core.errors import DatabaseUnavailable, StorageFull
 
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
-Rows: TypeAlias = CursorResult[Unpack[tuple[Any, ...]]]
+Rows: TypeAlias = CursorResult[*tuple[Any, ...]]
 
 _BUSY_TIMEOUT_SECONDS = 30
 _SQLITE_PRAGMAS = (
@@ -50,6 +52,9 @@ class Executor(Protocol):
 
     def execute(self, statement: Executable, parameters: Parameters | None = None, /) -> Rows: ...
 
+    @property
+    def connection(self) -> Any: ...
+
 
 class Transaction:
     """One open write transaction, and what is to happen once its outcome is certain."""
@@ -62,6 +67,11 @@ class Transaction:
 
     def execute(self, statement: Executable, parameters: Parameters | None = None, /) -> Rows:
         return self._connection.execute(statement, parameters)
+
+    @property
+    def connection(self) -> Any:
+        """The pool's connection, whose `driver_connection` is the driver's own (core.db.query)."""
+        return self._connection.connection
 
     def lock(self, name: str) -> None:
         """Hold a named lock until the transaction ends.
@@ -128,18 +138,9 @@ class Database:
         self._held = threading.local()
         self._writer = threading.Lock()  # queues this process's SQLite writers fairly, before the file's own lock
 
-    @contextmanager
-    def read(self) -> Iterator[Executor]:
+    def read(self) -> AbstractContextManager[Executor]:
         """A connection for looking: each statement sees what is committed when it starts."""
-        if (current := self._current()) is not None:
-            yield current
-            return
-        with _translated(), self._connection() as connection:
-            self._held.executor = connection
-            try:
-                yield connection
-            finally:
-                self._held.executor = None
+        return _Read(self)
 
     @contextmanager
     def snapshot(self) -> Iterator[Executor]:
@@ -202,17 +203,56 @@ class Database:
         with self._writer:
             yield
 
-    @contextmanager
-    def _connection(self) -> Iterator[Connection]:
+    def _acquire(self) -> Connection:
         """SQLite: this thread's own connection, kept open. PostgreSQL: one of the pool."""
         if not self.is_local:
-            with self.engine.connect() as connection:
-                yield connection
-            return
+            return self.engine.connect()
         held: Connection | None = getattr(self._held, "connection", None)
         if held is None or held.closed:
             held = self._held.connection = self.engine.connect()
-        yield held
+        return held
+
+    def _release(self, connection: Connection) -> None:
+        if not self.is_local:
+            connection.close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        connection = self._acquire()
+        try:
+            yield connection
+        finally:
+            self._release(connection)
+
+
+class _Read:
+    """`Database.read`, as a class because it stands on every request's path and generators cost."""
+
+    __slots__ = ("_connection", "_database")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Executor:
+        current = self._database._current()
+        if current is not None:
+            return current
+        try:
+            self._connection = self._database._held.executor = self._database._acquire()
+        except Exception as exc:
+            raise _meaning(exc) from exc
+        return self._connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._connection is None:
+            return
+        self._database._held.executor = None
+        self._database._release(self._connection)
+        if isinstance(error, Exception) and (meaning := _meaning(error)) is not error:
+            raise meaning from error
 
 
 def _sqlite_engine(url: str) -> Engine:
@@ -235,18 +275,24 @@ def _sqlite_engine(url: str) -> Engine:
 _FULL_STATES = {"53100"}  # PostgreSQL: disk_full
 
 
+def _meaning(error: Exception) -> Exception:
+    """What a failure of the driver means to the core, or the error itself; integrity errors are for the operation."""
+    if isinstance(error, (OperationalError, sqlite3.OperationalError, psycopg.OperationalError)):
+        cause = error.orig if isinstance(error, OperationalError) else error
+        if "disk is full" in str(cause) or getattr(cause, "sqlstate", None) in _FULL_STATES:
+            return StorageFull()
+        return DatabaseUnavailable()
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return DatabaseUnavailable()
+    return error
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Turn the driver's operational failures into the core's errors; integrity errors are for the operation."""
     try:
         yield
-    except (PinakesError, IntegrityError):
-        raise
-    except OperationalError as exc:
-        if "disk is full" in str(exc.orig) or getattr(exc.orig, "sqlstate", None) in _FULL_STATES:
-            raise StorageFull from exc
-        raise DatabaseUnavailable from exc
-    except DBAPIError as exc:
-        if exc.connection_invalidated:
-            raise DatabaseUnavailable from exc
-        raise
+    except Exception as exc:
+        meaning = _meaning(exc)
+        if meaning is exc:
+            raise
+        raise meaning from exc
