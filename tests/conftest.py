@@ -16,8 +16,8 @@ from pinakes.core.clock import Instant
 from pinakes.core.content.content import Content
 from pinakes.core.content.store import ContentStore
 from pinakes.core.content.stores import S3Options, open_store
+from pinakes.core.db import migrate
 from pinakes.core.db.engine import Database
-from pinakes.core.db.schema import metadata
 from tests import servers
 
 
@@ -48,7 +48,7 @@ class MovableClock:
 def prepare_database(url: str) -> None:
     """Give an empty database its tables."""
     database = Database(url)
-    metadata.create_all(database.engine)
+    migrate.migrate(database)
     database.close()
 
 

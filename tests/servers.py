@@ -134,12 +134,14 @@ def _ordinary_user() -> str | None:
 
 
 def _runnable_by(user: str | None, binaries: Path, home: Path) -> Path:
-    """The folder of programs, or a copy of it where that user cannot reach it."""
+    """The folder of programs, or that of a copy where this user cannot reach it, as under root's own folder."""
     with suppress(ServerFailed):
         _run([binaries / "postgres", "--version"], user, home)
         return binaries
-    copied = home / "postgresql"
-    shutil.copytree(binaries.parent, copied, symlinks=True)
+    installed, package, packages = binaries.parent, binaries.parents[1], binaries.parents[2]
+    copied = home / package.name / installed.name
+    shutil.copytree(installed, copied, symlinks=True)
+    shutil.copytree(packages / f"{package.name}.libs", home / f"{package.name}.libs", symlinks=True)
     return copied / binaries.name
 
 

@@ -17,14 +17,14 @@ from pinakes.core import audit
 from pinakes.core.access import logins, users
 from pinakes.core.access.passwords import is_password
 from pinakes.core.access.users import User, kinds_from_text
-from pinakes.core.actor import Actor, Scope
+from pinakes.core.actor import Actor, Kind, Scope
 from pinakes.core.audit import Action, Event
 from pinakes.core.clock import DAY, HOUR, Clock, Instant
 from pinakes.core.db import schema
 from pinakes.core.db.engine import Database, Transaction
 from pinakes.core.db.query import Query
 from pinakes.core.db.schema import tokens
-from pinakes.core.errors import BadLogin, InvalidFields, TokenUnknown, Unauthenticated, UserUnknown
+from pinakes.core.errors import BadLogin, InvalidFields, KindMissing, TokenUnknown, Unauthenticated, UserUnknown
 from pinakes.core.readtrail import ReadTrail
 from pinakes.core.text import check_text, fold
 
@@ -76,6 +76,7 @@ _LIST = select(
     tokens.c.last_used_at,
     tokens.c.expires_at,
 ).order_by(tokens.c.id)
+_LOGOUT = delete(tokens).where(tokens.c.id == bindparam("token_id"), tokens.c.origin == bindparam("login"))
 _PASSWORD = select(schema.users.c.password_hash).where(schema.users.c.name_folded == bindparam("folded"))
 
 
@@ -111,10 +112,12 @@ class Credentials:
             token_id=row[0],
         )
 
-    def login(self, api: str, name: str, password: str, address: str) -> tuple[Actor, str]:
+    def login(self, api: str, name: str, password: str, address: str, *, kind: Kind | None = None) -> tuple[Actor, str]:
         """A new login token for a user's name and password.
 
-        Raises TooManyAttempts before the password is looked at, BadLogin for everything else that is wrong.
+        kind: what the user must have to do with; None for no matter what.
+        Raises TooManyAttempts before the password is looked at, KindMissing after, BadLogin for everything else that
+        is wrong.
         """
         with self._database.read() as connection:
             logins.admit(connection, address, name, self._clock())
@@ -122,8 +125,18 @@ class Credentials:
             user = users.find_by_name(connection, _foldable(name))
         if not is_password(stored, password) or user is None or not user.is_active:
             raise BadLogin(self._record_failure(api, name, address))
+        if kind is not None and not user.has_kind(kind):
+            raise KindMissing
         with self._database.write() as transaction:
             return self._log_in(transaction, api, user)
+
+    def logout(self, actor: Actor) -> None:
+        """Revoke the caller's own token if a login through the same API gave it; every other token stays."""
+        with self._database.write() as transaction:
+            gone = transaction.execute(_LOGOUT, {"token_id": actor.token_id, "login": f"login:{actor.api}"}).rowcount
+            if gone:
+                event = Event(Action.TOKEN_REVOKE, subject=f"token:{actor.token_id}")
+                audit.record(transaction, actor, self._clock(), event)
 
     def create(self, actor: Actor, name: str, *, scope: Scope | None, expires_at: Instant | None, label: str) -> str:
         """Make a token for the user of that name; its text, which is shown only now. Raises UserUnknown."""

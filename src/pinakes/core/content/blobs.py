@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pinakes.core.clock import Instant
 from pinakes.core.db.engine import Executor, Transaction
 from pinakes.core.db.schema import blobs, trash
+from pinakes.core.errors import UploadBroken
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ _RELEASE = (
     .values(refs=blobs.c.refs - 1)
     .returning(blobs.c.refs, blobs.c.key)
 )
+_IS_TRASH = select(trash.c.key).where(trash.c.key == bindparam("key"))
 _FORGET = delete(blobs).where(blobs.c.digest == bindparam("blob_digest"))
 
 
@@ -53,8 +55,12 @@ def find(connection: Executor, digest: str) -> Blob | None:
 def adopt(transaction: Transaction, blob: Blob, now: Instant) -> str:
     """Count one more reference to a digest; the key under which its bytes are kept from now on.
 
-    That is blob.key only if the digest was not known.
+    That is blob.key only if the digest was not known. Raises UploadBroken if a sweep has taken the object for an
+    orphan in the meantime, which only an upload longer than the sweep's patience can meet.
     """
+    transaction.lock(blob.key)
+    if transaction.execute(_IS_TRASH, {"key": blob.key}).first() is not None:
+        raise UploadBroken("The upload took too long, and its bytes were swept.")
     row = {
         "digest": blob.digest,
         "key": blob.key,
@@ -76,6 +82,18 @@ def release(transaction: Transaction, digests: Sequence[str], now: Instant) -> l
             keys.append(key)
     note_trash(transaction, keys, now)
     return keys
+
+
+def condemn(transaction: Transaction, key: str, now: Instant) -> bool:
+    """Note an object as trash if nothing speaks of it; False, and nothing happens, if something does.
+
+    The lock makes this and `adopt` follow one another: either the row of an upload is seen here, or the note is there.
+    """
+    transaction.lock(key)
+    if known_keys(transaction, [key]) or transaction.execute(_IS_TRASH, {"key": key}).first() is not None:
+        return False
+    note_trash(transaction, [key], now)
+    return True
 
 
 def note_trash(transaction: Transaction, keys: Sequence[str], now: Instant) -> None:

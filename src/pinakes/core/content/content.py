@@ -9,7 +9,7 @@ from pinakes.core.content.blobs import Blob
 from pinakes.core.content.store import ContentStore, Reader, new_key
 from pinakes.core.content.uploads import State, Upload
 from pinakes.core.db.engine import Database, Transaction
-from pinakes.core.errors import BlobUnknown, StoreUnavailable, TooLarge
+from pinakes.core.errors import BlobUnknown, StoreUnavailable, TooLarge, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -86,13 +86,27 @@ class Content:
             else:
                 gone.append(key)
         if gone:
-            with self._database.write() as transaction:
-                blobs.clear_trash(transaction, gone)
+            try:
+                with self._database.write() as transaction:
+                    blobs.clear_trash(transaction, gone)
+            except Unavailable:  # what was asked for is committed already: it must not look as if it had failed
+                log.warning("deleted objects are still noted as trash; the sweep will clear the notes")
 
     def open(self, digest: str) -> Reader:
         """Raises BlobUnknown, StoreUnavailable."""
+        blob = self._find(digest)
+        try:
+            return self._store.open(blob.key)
+        except BlobUnknown:
+            # The digest may have been let go of and taken in again, under another key, since the row was read.
+            again = self._find(digest)
+            if again.key == blob.key:
+                raise
+            return self._store.open(again.key)
+
+    def _find(self, digest: str) -> Blob:
         with self._database.read() as connection:
             blob = blobs.find(connection, digest)
         if blob is None:
             raise BlobUnknown(digest)
-        return self._store.open(blob.key)
+        return blob

@@ -7,11 +7,13 @@
 
 An upload commits its bytes first and its row second, so a young object without a row is nothing unusual; only one
 older than `min_age_us` is an orphan. S3 gives the time at which an upload began, the disk that of its last byte, so
-the age has to be longer than the longest upload.
+the age has to be longer than the longest upload. Should an upload take longer all the same, it must not come to refer
+to bytes that are gone: an orphan is noted as trash before it is deleted, and the note stands for as long again, for
+`blobs.adopt` to find.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -59,9 +61,9 @@ class Sweep:
         """Remove what is left behind, or only count it.
 
         A dry run cannot tell a living upload from a dead one: it counts both among the partials. Raises
-        StoreUnavailable, DatabaseUnavailable; what was removed until then stays removed.
+        StoreUnavailable if the store cannot be listed, DatabaseUnavailable; what was removed until then stays removed.
         """
-        cleared, trash_bytes = self._empty_trash(dry_run)
+        cleared, trash_bytes = self.empty_trash(dry_run=dry_run)
         partials = orphans = object_bytes = 0
         for found in self._left_behind():
             if not dry_run and not self._remove(found):
@@ -72,38 +74,34 @@ class Sweep:
         failures, expired = self._expire(dry_run)
         return SweepReport(cleared, partials, orphans, trash_bytes + object_bytes, failures, expired)
 
-    def _empty_trash(self, dry_run: bool) -> tuple[int, int]:
-        """Number and bytes. Stops at a page none of which could be deleted; the rest is for the next sweep."""
+    def empty_trash(self, *, dry_run: bool = False) -> tuple[int, int]:
+        """Delete what is noted as trash; how many objects and bytes that was. What cannot be deleted stays noted."""
         cleared = freed = 0
-        for keys in self._trash_pages(dry_run):
+        for keys in self._trash_pages():
             gone = []
             for key in keys:
                 try:
-                    freed += self._size(key)
+                    size_bytes = self._size(key)
                     if not dry_run:
                         self._store.delete(key)
                 except StoreUnavailable:
                     log.warning("an object noted as trash could not be deleted; the next sweep will retry")
                 else:
                     gone.append(key)
+                    freed += size_bytes
             cleared += len(gone)
-            if not gone:
-                break
-            if not dry_run:
+            if gone and not dry_run:
                 with self._database.write() as transaction:
                     blobs.clear_trash(transaction, gone)
         return cleared, freed
 
-    def _trash_pages(self, dry_run: bool) -> Iterator[list[str]]:
-        """The noted keys: all of them in order if they stay, else whatever is still there each time."""
+    def _trash_pages(self) -> Iterator[Sequence[str]]:
+        """The keys noted until now, in order; not those of orphans whose note has still to stand."""
         last = ""
-        statement = select(trash.c.key).order_by(trash.c.key).limit(_BATCH)
+        noted = select(trash.c.key).where(trash.c.noted_at <= self._clock()).order_by(trash.c.key).limit(_BATCH)
         while True:
             with self._database.read() as connection:
-                if dry_run:
-                    keys = list(connection.execute(statement.where(trash.c.key > last)).scalars())
-                else:
-                    keys = blobs.noted_trash(connection, _BATCH)
+                keys = connection.execute(noted.where(trash.c.key > last)).scalars().all()
             if not keys:
                 return
             last = keys[-1]
@@ -122,9 +120,15 @@ class Sweep:
     def _remove(self, found: StoredObject) -> bool:
         if found.is_partial:
             return self._store.remove_partial(found.key)
-        if self._spoken_for([found.key]):  # its row may have been committed since the batch was looked up
+        with self._database.write() as transaction:
+            stands_until = self._clock() + self._min_age_us
+            if not blobs.condemn(transaction, found.key, stands_until):  # its row has come since it was looked up
+                return False
+        try:
+            self._store.delete(found.key)
+        except StoreUnavailable:
+            log.warning("an orphan could not be deleted; a sweep will retry when its note has stood long enough")
             return False
-        self._store.delete(found.key)
         return True
 
     def _spoken_for(self, keys: list[str]) -> set[str]:

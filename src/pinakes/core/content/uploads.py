@@ -10,13 +10,16 @@ for the sweep, which asks the database who is right.
 
 import enum
 import hashlib
+import logging
 import queue
 import threading
 from dataclasses import dataclass
 from types import TracebackType
 
 from pinakes.core.content.store import ContentStore, Writer
-from pinakes.core.errors import ContentMissing, TooLarge
+from pinakes.core.errors import ContentMissing, StoreUnavailable, TooLarge
+
+log = logging.getLogger(__name__)
 
 HEAD_BYTES = 4096
 """How many first bytes are kept in memory, for telling formats."""
@@ -93,7 +96,10 @@ class Upload:
         if self.state is State.OPEN:
             self._writer.abort()
         elif self.state is State.STORED:
-            self._store.delete(self._key)
+            try:
+                self._store.delete(self._key)
+            except StoreUnavailable:  # the error that led here is the one to be told
+                log.warning("an object that was not adopted could not be deleted; the sweep will do it")
         else:
             return
         self.state = State.DISCARDED

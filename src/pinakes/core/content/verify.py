@@ -4,8 +4,9 @@ import enum
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Column, Select, func, select
 
 from pinakes.core.content import blobs
 from pinakes.core.content.blobs import Blob
@@ -119,32 +120,30 @@ def _is_still_there(database: Database, blob: Blob) -> bool:
 
 def _wrong_refs(database: Database) -> Iterator[Fault]:
     """Blobs whose count differs from their versions; each page is one statement, so it sees one state."""
-    versions = select(func.count()).where(schema.versions.c.digest == schema.blobs.c.digest).scalar_subquery()
-    statement = (
-        select(schema.blobs.c.digest, schema.blobs.c.key, schema.blobs.c.refs, versions)
-        .order_by(schema.blobs.c.digest)
-        .limit(_BATCH)
-    )
-    last = ""
-    while True:
-        with database.read() as connection:
-            page = connection.execute(statement.where(schema.blobs.c.digest > last)).all()
-        if not page:
-            return
-        yield from (Fault(digest, key, What.WRONG_REFS) for digest, key, refs, count in page if refs != count)
-        last = page[-1].digest
+    digest = schema.blobs.c.digest
+    versions = select(func.count()).where(schema.versions.c.digest == digest).scalar_subquery()
+    statement = select(digest, schema.blobs.c.key, schema.blobs.c.refs, versions)
+    for found, key, refs, count in _paged(database, statement, digest):
+        if refs != count:
+            yield Fault(found, key, What.WRONG_REFS)
 
 
 def _without_row(database: Database) -> Iterator[Fault]:
     """Digests of versions that no blob row has: the foreign key forbids them, a damaged database may hold them."""
     digest = schema.versions.c.digest
-    statement = (
-        select(digest)
-        .outerjoin(schema.blobs, schema.blobs.c.digest == digest)
-        .where(schema.blobs.c.digest.is_(None))
-        .distinct()
-        .order_by(digest)
-    )
-    with database.read() as connection:
-        missing = connection.execute(statement).scalars().all()
-    yield from (Fault(found, None, What.NO_ROW) for found in missing)
+    joined = select(digest).outerjoin(schema.blobs, schema.blobs.c.digest == digest)
+    statement = joined.where(schema.blobs.c.digest.is_(None)).distinct()
+    for (found,) in _paged(database, statement, digest):
+        yield Fault(found, None, What.NO_ROW)
+
+
+def _paged(database: Database, statement: Select[Any], digest: Column[Any]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a statement whose first column is this digest, in its order, read a page at a time."""
+    last = ""
+    while True:
+        with database.read() as connection:
+            page = connection.execute(statement.where(digest > last).order_by(digest).limit(_BATCH)).all()
+        if not page:
+            return
+        yield from map(tuple, page)
+        last = page[-1][0]

@@ -136,6 +136,7 @@ class Database:
                 hide_parameters=True,
             )
         self._held = threading.local()
+        self._kept: list[Connection] = []  # SQLite: the connections that threads hold, to be closed at the end
         self._writer = threading.Lock()  # queues this process's SQLite writers fairly, before the file's own lock
 
     def read(self) -> AbstractContextManager[Executor]:
@@ -179,7 +180,11 @@ class Database:
         transaction._settle(transaction._after_commit)
 
     def close(self) -> None:
-        """Close every connection of this process."""
+        """Close every connection of this process. Nobody may be using one any more."""
+        with self._writer:
+            kept, self._kept = self._kept, []
+        for connection in kept:
+            connection.close()
         self.engine.dispose()
 
     def _commit(self, connection: Connection, transaction: Transaction) -> None:
@@ -210,6 +215,7 @@ class Database:
         held: Connection | None = getattr(self._held, "connection", None)
         if held is None or held.closed:
             held = self._held.connection = self.engine.connect()
+            self._kept.append(held)
         return held
 
     def _release(self, connection: Connection) -> None:
