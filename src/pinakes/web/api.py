@@ -1,0 +1,42 @@
+"""What an API is to the server: a folder under `apis` whose package holds one `API` of this type."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from starlette.types import ASGIApp
+
+from pinakes.core.archive import Archive
+from pinakes.web.bridge import Bridge
+from pinakes.web.origin import Origins
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """What every API is built with.
+
+    max_json_bytes: the largest JSON body taken.   time_zone: in which "today" is judged.
+    """
+
+    archive: Archive
+    bridge: Bridge
+    origins: Origins
+    max_json_bytes: int
+    time_zone: tzinfo
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One API.
+
+    name: as in its settings (`PINAKES_<NAME>_PATH`, `PINAKES_<NAME>_HOST`).
+    default_path: where it is mounted unless a setting says otherwise; no trailing slash.
+    collapses_doubled_path: a path given twice counts as once (djinn contract 1.9).
+    has_loose_slashes: runs of slashes count as one, one at the end is ignored (tscharts contract G2, G3).
+    """
+
+    name: str
+    default_path: str
+    create: Callable[[ApiContext], ASGIApp]
+    collapses_doubled_path: bool = False
+    has_loose_slashes: bool = False
