@@ -111,4 +111,4 @@ class Actor:
 
     def as_plain_user(self) -> "Actor":
         """The same user without staff rights, for the APIs in which they do not count (DESIGN.md section 2)."""
-        return replace(self, is_staff=False)
+        return replace(self, is_staff=False) if self.is_staff else self

@@ -8,6 +8,9 @@ from sqlalchemy import ColumnElement, bindparam, func
 
 T = TypeVar("T")
 
+_FAR = 2**62
+"""Beyond any list, and still a number that both databases can count with."""
+
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
@@ -22,10 +25,11 @@ class PageRequest:
 
     def parameters(self) -> dict[str, Any]:
         """What a paged statement is bound to. One more than a page is asked for: it tells whether a next one exists."""
+        offset = min((self.number - 1) * self.size, _FAR)
         return {
             "page_limit": self.size + 1,
-            "page_offset": (self.number - 1) * self.size,
-            "page_end": self.number * self.size + 1,
+            "page_offset": offset,
+            "page_end": offset + self.size + 1,
             "page_pattern": like_pattern(self.search.lower()),
         }
 

@@ -1,0 +1,28 @@
+"""What is shown of an account beside the things it made or owns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause
+
+from pinakes.core.clock import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An account as others may see it. Whether they see the e-mail address too is for the API to judge."""
+
+    id: int
+    name: str
+    email: str
+    created_at: Instant
+
+
+PERSON_WIDTH = 4
+"""How many columns `person_columns` gives."""
+
+
+def person_columns(users: FromClause) -> Sequence[ColumnElement[Any]]:
+    """The columns of `users`, or of an alias of it, that make a Person, in order."""
+    return [users.c.id, users.c.name, users.c.email, users.c.created_at]
