@@ -1,0 +1,99 @@
+"""The images: listing, showing, handing out and deleting them. How they come in is in `uploads`."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pinakes.apis.djinn import representation
+from pinakes.apis.djinn.auth import Callers
+from pinakes.apis.djinn.bodies import Answers, page_request
+from pinakes.apis.djinn.errors import message, respond
+from pinakes.apis.djinn.negotiation import content_type
+from pinakes.core.access import policy
+from pinakes.core.actor import Actor
+from pinakes.core.catalogue.machine_records import MachineImage
+from pinakes.core.errors import ImageUnknown
+from pinakes.core.page import Page, PageRequest
+from pinakes.web.api import ApiContext
+from pinakes.web.download import ContentResponse
+from pinakes.web.paging import parse_id
+from pinakes.web.ranges import Selection, select
+
+
+class Images:
+    """`/images` and `/images/:id`."""
+
+    def __init__(self, context: ApiContext, callers: Callers, answers: Answers) -> None:
+        self._bridge = context.bridge
+        self._machines = context.archive.machines
+        self._callers = callers
+        self._answers = answers
+
+    async def list(self, request: Request) -> Response:
+        page = page_request(request)
+        actor, found = await self._callers.read(request, lambda actor: (actor, self._machines.list(actor, page)))
+        return self.page(request, actor, found, page)
+
+    async def get(self, request: Request) -> Response:
+        image_id = image_id_of(request)
+        actor, image = await self._callers.glance(request, lambda actor: (actor, self._machines.get(actor, image_id)))
+        wanted = content_type(request.headers.get("accept", ""))
+        if wanted is not None:
+            return await self._content(request, actor, image, wanted)
+        response = self._answers.json(show(image, self._answers.base(request), actor))
+        response.headers["Vary"] = "Accept"
+        return response
+
+    async def delete(self, request: Request) -> Response:
+        image_id = image_id_of(request)
+        await self._callers.change(request, lambda actor: self._machines.delete(actor, image_id))
+        return self._answers.nothing()
+
+    def page(self, request: Request, actor: Actor, found: Page[MachineImage], page: PageRequest) -> Response:
+        """A page of images, as this actor sees them."""
+        base = self._answers.base(request)
+        items = [show(image, base, actor) for image in found.items]
+        return self._answers.page(request, items, page, has_next=found.has_next)
+
+    async def _content(self, request: Request, actor: Actor, image: MachineImage, media_type: str) -> Response:
+        """The content, or the range of it that is asked for (contract 8.2, 8.3). A HEAD is no read of it."""
+        version = image.version
+        selected = select(request.method, request.headers, version.size_bytes, f'"{version.digest}"', image.created_at)
+        headers = {**selected.headers, "Vary": "Accept", "Cache-Control": "private, no-cache"}
+        if selected.status not in {200, 206}:
+            return _without_content(selected, headers)
+        if request.method == "HEAD":
+            headers["Content-Length"] = str(selected.length)
+            return Response(None, selected.status, headers, media_type)
+        reader = await self._bridge.thread(self._machines.open, actor, image)
+        return ContentResponse(
+            reader,
+            self._bridge,
+            offset=selected.offset,
+            length=selected.length,
+            status_code=selected.status,
+            headers=headers,
+            media_type=media_type,
+        )
+
+
+def show(image: MachineImage, base: str, actor: Actor) -> representation.Json:
+    """An image as this actor sees it."""
+    return representation.image(image, base, is_insider=policy.is_among_people(actor, image.facts))
+
+
+def image_id_of(request: Request) -> int:
+    """Raises ImageUnknown for what is no id (contract 1.5)."""
+    image_id = parse_id(request.path_params["image"])
+    if image_id is None:
+        raise ImageUnknown
+    return image_id
+
+
+def _without_content(selected: Selection, headers: dict[str, str]) -> Response:
+    match selected.status:
+        case 304:
+            return Response(None, 304, headers)
+        case 412:
+            return respond(message(412, "Precondition Failed", headers))
+        case _:
+            return respond(message(416, "Requested Range Not Satisfiable", headers))
