@@ -1,0 +1,69 @@
+"""Rows of results, and the table they are written to."""
+
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+_MARK = "<!-- measured below; written by `make bench` -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measurement. values: one figure a run, in `unit`; the median is what counts."""
+
+    what: str
+    who: str
+    values: Sequence[float]
+    unit: str
+    peak_bytes: int = 0
+    note: str = ""
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    def line(self) -> str:
+        spread = f"{min(self.values):,.4g} to {max(self.values):,.4g}"
+        memory = f"{self.peak_bytes / 1e6:.0f} MB" if self.peak_bytes else ""
+        return f"| {self.what} | {self.who} | {self.median:,.4g} {self.unit} | {spread} | {memory} | {self.note} |"
+
+
+def ratio(what: str, ours: Row, theirs: Row, target: str) -> str:
+    """A line that compares two rows run by run, in the order in which they alternated."""
+    pairs = [a / b for a, b in zip(ours.values, theirs.values, strict=True)]
+    spread = f"{min(pairs):.2f} to {max(pairs):.2f}"
+    return f"| {what} | {ours.who} / {theirs.who} | {statistics.median(pairs):.2f} | {spread} | {target} |"
+
+
+def conditions() -> str:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"Linux {platform.release()}, {os.cpu_count()} cores, {memory:.0f} GiB of memory, "
+        f"Python {platform.python_version()}. Server, peers and clients share the machine; "
+        "every peer is measured in the same run, in turn with Pinakes. Medians are what to quote; "
+        "ratios are taken pair by pair."
+    )
+
+
+def write(rows: Sequence[Row], ratios: Sequence[str]) -> str:
+    """Put the tables into RESULTS.md, below the part written by hand; the text that was put there."""
+    tables = [
+        conditions(),
+        "",
+        "| what | who | median | from to | peak memory of one process | conditions |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(row.line() for row in rows),
+        "",
+        "| what | who | median ratio | from to | target |",
+        "| --- | --- | --- | --- | --- |",
+        *ratios,
+        "",
+    ]
+    before = RESULTS.read_text().partition(_MARK)[0] if RESULTS.exists() else "# Results\n\n"
+    text = "\n".join(tables)
+    RESULTS.write_text(f"{before}{_MARK}\n\n{text}")
+    return text
