@@ -1,0 +1,64 @@
+"""What each server process does in the background: emptying the trash and sweeping up what crashes left behind."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+
+from pinakes.core.archive import Archive
+from pinakes.core.clock import SECOND
+from pinakes.core.content.sweep import Sweep
+from pinakes.web.faults import log_fault
+
+log = logging.getLogger(__name__)
+
+_START_SECONDS = 1.0
+_STOP_SECONDS = 5.0
+_JITTER = 0.1
+
+
+class Maintenance:
+    """A thread that never fails: what goes wrong is logged, and tried again at the next turn.
+
+    every_seconds: between two sweeps, more or less a tenth, so that processes do not sweep in step; 0 for no sweeps.
+    min_age_seconds: how old an object nobody refers to must be before it is removed.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        *,
+        every_seconds: float,
+        min_age_seconds: float,
+        start_seconds: float = _START_SECONDS,
+    ) -> None:
+        self._every_seconds = every_seconds
+        self._start_seconds = start_seconds
+        self._sweep = Sweep(archive.database, archive.store, archive.clock, min_age_us=round(min_age_seconds * SECOND))
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; a sweep under way is given a few seconds, and may be cut off anywhere."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(_STOP_SECONDS)
+
+    def _run(self) -> None:
+        if self._stopping.wait(self._start_seconds):
+            return
+        self._attempt("the trash could not be emptied", self._sweep.empty_trash)
+        while self._every_seconds and not self._stopping.wait(self._pause()):
+            self._attempt("the sweep failed", self._sweep.run)
+
+    def _pause(self) -> float:
+        return self._every_seconds * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret depends on it
+
+    def _attempt(self, what: str, task: Callable[[], object]) -> None:
+        try:
+            task()
+        except Exception as error:
+            log_fault(log, what, error)
