@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinakes import config
-from pinakes.application import found_apis
 from pinakes.config import PREFIX, Settings, SettingsInvalid
+from pinakes.server.application import found_apis
 
 OPERATIONS = Path(__file__).parent.parent / "docs" / "operations.md"
 

@@ -133,6 +133,11 @@ class Settings(BaseSettings):
         return self.data.absolute() / "journals"
 
     @property
+    def scratch(self) -> Path:
+        """The folder of nameless files that last no longer than a request."""
+        return self.data.absolute() / "scratch"
+
+    @property
     def migrates(self) -> bool:
         """Whether a server may bring an older schema up to date."""
         return self.database.startswith("sqlite") if self.auto_migrate is None else self.auto_migrate

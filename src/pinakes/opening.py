@@ -57,6 +57,7 @@ def opened(settings: Settings) -> Iterator[Archive]:
 def open_database(settings: Settings) -> Database:
     """Open the database as it is, after making the data folder. Raises OpeningFailed."""
     _make_folder(settings.data)
+    settings.scratch.mkdir(_FOLDER_MODE, exist_ok=True)
     try:
         return Database(settings.database, pool_size=settings.database_connections)
     except (ArgumentError, ValueError) as exc:

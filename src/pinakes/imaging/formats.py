@@ -5,6 +5,8 @@ from collections.abc import Callable
 UNKNOWN = "unknown"
 
 _SIGNATURES: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
+    # First of all: the 128 bytes before its mark may be anything, a TIFF header for one.
+    ("dicom", lambda head: head[128:132] == b"DICM"),
     ("jpeg", lambda head: head.startswith(b"\xff\xd8\xff")),
     ("png", lambda head: head.startswith(b"\x89PNG\r\n\x1a\n")),
     ("webp", lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP"),
@@ -14,7 +16,6 @@ _SIGNATURES: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("avif", lambda head: head[4:8] == b"ftyp" and head[8:12] in {b"avif", b"avis"}),
     ("bmp", lambda head: head.startswith(b"BM")),
     ("pdf", lambda head: head.startswith(b"%PDF-")),
-    ("dicom", lambda head: head[128:132] == b"DICM"),
     ("qcow2", lambda head: head.startswith(b"QFI\xfb")),
     ("vmdk", lambda head: head.startswith((b"KDMV", b"# Disk DescriptorFile"))),
     ("vdi", lambda head: head[64:68] == b"\x7f\x10\xda\xbe"),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
+from pathlib import Path
 
 from starlette.types import ASGIApp
 
@@ -16,6 +17,7 @@ class ApiContext:
     """What every API is built with.
 
     max_json_bytes: the largest JSON body taken.   time_zone: in which "today" is judged.
+    scratch: a folder for nameless files, on a real disk and not to be read by others.
     """
 
     archive: Archive
@@ -23,6 +25,7 @@ class ApiContext:
     origins: Origins
     max_json_bytes: int
     time_zone: tzinfo
+    scratch: Path
 
 
 @dataclass(frozen=True, slots=True)

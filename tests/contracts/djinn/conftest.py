@@ -122,9 +122,9 @@ def archive(backend: Backend, clock: MovableClock, tmp_path: Path) -> Iterator[A
 
 
 @pytest.fixture
-def world(archive: Archive) -> Iterator[World]:
+def world(archive: Archive, tmp_path: Path) -> Iterator[World]:
     bridge = Bridge(archive.database.is_local)
-    context = ApiContext(archive, bridge, Origins(), MAX_JSON_BYTES, UTC)
+    context = ApiContext(archive, bridge, Origins(), MAX_JSON_BYTES, UTC, tmp_path)
     mount = Mount(API.create(context), API.default_path, "ci.example", API.name, API.collapses_doubled_path)
     loop = asyncio.new_event_loop()
     yield World(archive, Mounts([mount]), loop)

@@ -1,6 +1,7 @@
 """The real application over a real archive, spoken to in HTTP: on SQLite with a disk, on PostgreSQL with S3."""
 
 import asyncio
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta, timezone
@@ -142,7 +143,7 @@ def client(archive: Archive, token: str) -> Iterator[Client]:
 def connected(archive: Archive, token: str) -> Iterator[Client]:
     """A client of the application over an archive."""
     bridge = Bridge(archive.database.is_local)
-    context = ApiContext(archive, bridge, Origins(), LARGEST_BODY, ZONE)
+    context = ApiContext(archive, bridge, Origins(), LARGEST_BODY, ZONE, Path(tempfile.gettempdir()))
     mount = Mount(API.create(context), API.default_path, None, API.name, loose_slashes=API.has_loose_slashes)
     transport = httpx.ASGITransport(Mounts([mount]), client=("192.0.2.7", 4711))
     with asyncio.Runner() as runner:

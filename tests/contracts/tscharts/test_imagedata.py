@@ -2,7 +2,9 @@
 
 import base64
 import json
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -39,10 +41,13 @@ def pieces_of(text: str, cuts: list[int]) -> Iterator[str]:
     yield text[start:]
 
 
+SCRATCH = Path(tempfile.gettempdir())
+
+
 def kept(text: str, cuts: list[int]) -> tuple[bool, Reader]:
     """Whether the text is kept verbatim, and the stored content."""
     store, key = MemoryStore(), new_key()
-    with DataSpool() as spool, Upload(store, key, max_bytes=None, expected_bytes=None) as upload:
+    with DataSpool(SCRATCH) as spool, Upload(store, key, max_bytes=None, expected_bytes=None) as upload:
         for piece in pieces_of(text, cuts):
             spool.write(piece)
         size = spool.finish()
@@ -106,7 +111,7 @@ def test_a_character_cut_in_two_by_the_reading_is_whole_again() -> None:
 
 
 def test_no_text_is_refused_and_a_reset_forgets() -> None:
-    with DataSpool() as spool:
+    with DataSpool(SCRATCH) as spool:
         spool.write("QQ==")
         spool.write("verbatim")
         spool.reset()

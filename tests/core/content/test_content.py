@@ -6,12 +6,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import select
 
 from pinakes.core.content import blobs
 from pinakes.core.content.content import Content
 from pinakes.core.content.stores import MemoryStore
 from pinakes.core.content.uploads import HEAD_BYTES, State, Upload
 from pinakes.core.db.engine import Database
+from pinakes.core.db.schema import trash
 from pinakes.core.errors import BlobUnknown, ContentMissing, NameTaken, StorageFull, TooLarge
 from tests.conftest import Backend, MovableClock
 from tests.suites.content_store import MIB, listed, some_bytes
@@ -53,7 +55,7 @@ def rows(backend: Backend) -> dict[str, str]:
 def is_tidy(backend: Backend) -> bool:
     """Whether every object has its row, every row its object, and no trash is left."""
     with backend.database.read() as connection:
-        noted = blobs.noted_trash(connection, 10)
+        noted = list(connection.execute(select(trash.c.key)).scalars())
     return set(listed(backend.store)) == set(rows(backend).values()) and not noted
 
 

@@ -13,6 +13,7 @@ import tempfile
 from binascii import b2a_base64
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 import msgspec
@@ -31,13 +32,14 @@ class DataSpool:
     """Takes the text piece by piece, as the sink of an ObjectReader, and decodes it for as long as it is canonical.
 
     At the first departure what was decoded is turned back into the text it came from; that loses nothing. Beyond
-    256 KiB the bytes are in a temporary file without a name. A context manager, used by one thread at a time.
+    256 KiB the bytes are in a file without a name in `folder`. A context manager, used by one thread at a time.
     write, finish and copy_to raise StorageFull and StoreUnavailable.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self.is_verbatim = False
-        self._file = _temporary_file()
+        self._file = self._new_file()
         self._carry = ""  # fewer than four characters that wait for the rest of their group
         self._is_padded = False
 
@@ -51,7 +53,7 @@ class DataSpool:
     def reset(self) -> None:
         """Forget everything."""
         self._file.close()
-        self.is_verbatim, self._file, self._carry, self._is_padded = False, _temporary_file(), "", False
+        self.is_verbatim, self._file, self._carry, self._is_padded = False, self._new_file(), "", False
 
     def finish(self) -> int:
         """No more text comes; how many bytes are to be kept. Raises ContentMissing for an empty text."""
@@ -97,12 +99,15 @@ class DataSpool:
 
     def _depart(self, rest: str) -> None:
         """Go on verbatim: what was decoded so far becomes text again, and `rest` follows."""
-        verbatim = _temporary_file()
+        verbatim = self._new_file()
         for piece in self._pieces():
             verbatim.write(_encoded(piece))
         verbatim.write(rest.encode())
         self._file.close()
         self._file, self._carry, self.is_verbatim = verbatim, "", True
+
+    def _new_file(self) -> "tempfile.SpooledTemporaryFile[bytes]":
+        return tempfile.SpooledTemporaryFile(_MEMORY_BYTES, dir=str(self._folder))
 
     def _pieces(self) -> Iterator[bytes]:
         with _translated():
@@ -135,10 +140,6 @@ def _escaped(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 def _encoded(piece: bytes) -> bytes:
     return b2a_base64(piece, newline=False)
-
-
-def _temporary_file() -> "tempfile.SpooledTemporaryFile[bytes]":
-    return tempfile.SpooledTemporaryFile(_MEMORY_BYTES)
 
 
 @contextmanager

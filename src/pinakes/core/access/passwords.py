@@ -5,6 +5,7 @@ that a burst of logins does not starve the server.
 """
 
 import threading
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -12,8 +13,13 @@ from argon2.exceptions import InvalidHashError, VerificationError
 MOST_CHARACTERS = 1024
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-_NOBODYS = _hasher.hash("nobody has this password")
 _at_once = threading.BoundedSemaphore(2)
+
+
+@cache
+def _nobodys() -> str:
+    """The hash that stands in for a user who does not exist."""
+    return _hasher.hash("nobody has this password")
 
 
 def hash_password(password: str) -> str:
@@ -27,7 +33,7 @@ def is_password(stored: str | None, password: str) -> bool:
         return False
     try:
         with _at_once:
-            _hasher.verify(stored or _NOBODYS, password)
+            _hasher.verify(stored or _nobodys(), password)
     except (VerificationError, InvalidHashError, UnicodeEncodeError):
         return False
     return stored is not None

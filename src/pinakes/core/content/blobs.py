@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pinakes.core.clock import Instant
 from pinakes.core.db.engine import Executor, Transaction
+from pinakes.core.db.query import Query
 from pinakes.core.db.schema import blobs, trash
 from pinakes.core.errors import UploadBroken
 
@@ -25,7 +26,7 @@ class Blob:
     size_bytes: int
 
 
-_FIND = select(blobs.c.digest, blobs.c.key, blobs.c.size_bytes).where(blobs.c.digest == bindparam("digest"))
+_FIND = Query(select(blobs.c.digest, blobs.c.key, blobs.c.size_bytes).where(blobs.c.digest == bindparam("digest")))
 _RELEASE = (
     update(blobs)
     .where(blobs.c.digest == bindparam("blob_digest"))
@@ -48,7 +49,7 @@ _ADOPT = {True: _upsert(sqlite.Insert), False: _upsert(postgresql.Insert)}
 
 
 def find(connection: Executor, digest: str) -> Blob | None:
-    row = connection.execute(_FIND, {"digest": digest}).first()
+    row = _FIND.first(connection, {"digest": digest})
     return Blob(*row) if row else None
 
 
@@ -99,11 +100,6 @@ def condemn(transaction: Transaction, key: str, now: Instant) -> bool:
 def note_trash(transaction: Transaction, keys: Sequence[str], now: Instant) -> None:
     if keys:
         transaction.execute(insert(trash), [{"key": key, "noted_at": now} for key in keys])
-
-
-def noted_trash(connection: Executor, limit: int) -> list[str]:
-    """Keys still to be deleted, oldest first."""
-    return list(connection.execute(select(trash.c.key).order_by(trash.c.noted_at).limit(limit)).scalars())
 
 
 def clear_trash(transaction: Transaction, keys: Sequence[str]) -> None:

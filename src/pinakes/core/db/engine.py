@@ -37,6 +37,7 @@ Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 Rows: TypeAlias = CursorResult[*tuple[Any, ...]]
 
 _BUSY_TIMEOUT_SECONDS = 30
+_CONNECT_TIMEOUT_SECONDS = 10
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -131,7 +132,7 @@ class Database:
                 isolation_level="AUTOCOMMIT",
                 pool_size=pool_size,
                 max_overflow=10,
-                pool_pre_ping=False,
+                connect_args={"connect_timeout": _CONNECT_TIMEOUT_SECONDS},
                 pool_recycle=1800,
                 hide_parameters=True,
             )

@@ -33,6 +33,7 @@ class ImageResource:
         self._images = context.archive.clinical_images
         self._content = context.archive.content
         self._bridge = context.bridge
+        self._scratch = context.scratch
         self._endpoints = endpoints
         self._most_bytes = context.max_json_bytes
 
@@ -71,7 +72,7 @@ class ImageResource:
         actor = await self._endpoints.authenticate(request, Permission.WRITE)
         announced = content_length(request)
         self._admit(announced or 0)
-        with DataSpool() as spool:
+        with DataSpool(self._scratch) as spool:
             reader = ObjectReader("data", spool, _OTHER_BYTES)
             await receive_into(
                 request.receive, reader, self._bridge, expected_bytes=announced, max_bytes=self._most_bytes

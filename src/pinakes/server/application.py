@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pinakes import apis, opening
-from pinakes.accesslog import AccessLog, named
 from pinakes.config import Settings
 from pinakes.core.archive import Archive
-from pinakes.health import Readiness, health, index
-from pinakes.maintenance import Maintenance
+from pinakes.server.accesslog import AccessLog, named
+from pinakes.server.health import Readiness, health, index
+from pinakes.server.maintenance import Maintenance
 from pinakes.web.api import Api, ApiContext
 from pinakes.web.bridge import Bridge
 from pinakes.web.mounts import Mount, Mounts
@@ -37,6 +37,7 @@ def build(settings: Settings) -> ASGIApp:
         origins=Origins(settings.public_url, trusted),
         max_json_bytes=settings.max_json_bytes,
         time_zone=settings.zone,
+        scratch=settings.scratch,
     )
     maintenance = Maintenance(
         archive, every_seconds=settings.sweep_every_seconds, min_age_seconds=settings.sweep_min_age_seconds

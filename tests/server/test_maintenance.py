@@ -12,7 +12,7 @@ from pinakes.core.archive import Archive, assemble
 from pinakes.core.content import blobs
 from pinakes.core.content.store import new_key
 from pinakes.core.errors import StoreUnavailable
-from pinakes.maintenance import Maintenance
+from pinakes.server.maintenance import Maintenance
 from tests.conftest import Backend
 
 PATIENCE_SECONDS = 30.0

@@ -32,14 +32,15 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 from starlette.types import ASGIApp
 
-from pinakes import application, logs, opening
+from pinakes import opening
 from pinakes.config import Settings
 from pinakes.core.errors import PinakesError
 from pinakes.failures import Failed
 from pinakes.opening import OpeningFailed
+from pinakes.server import application, logs
 from pinakes.web.faults import log_fault
 
-log = logging.getLogger(__name__)
+log = logging.getLogger(__package__)
 
 _BACKLOG = 1024
 _LEAST_LIFE_SECONDS = 5.0
