@@ -30,7 +30,9 @@ class Images:
 
     async def list(self, request: Request) -> Response:
         page = page_request(request)
-        actor, found = await self._callers.read(request, lambda actor: (actor, self._machines.list(actor, page)))
+        # A page out of an index is a quick look; a search may walk all of the caller's names.
+        look = self._callers.read if page.search else self._callers.glance
+        actor, found = await look(request, lambda actor: (actor, self._machines.list(actor, page)))
         return self.page(request, actor, found, page)
 
     async def get(self, request: Request) -> Response:
