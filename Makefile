@@ -58,7 +58,7 @@ lock: $(VENV)/.dev ## renew the locked dependencies
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 --no-emit-index-url \
 	  --no-emit-find-links --no-header --no-annotate --extra demo --group dev pyproject.toml -o requirements/dev.txt
-	echo hatchling | $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url \
+	printf 'hatchling\neditables\n' | $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url \
 	  --no-emit-find-links --no-header --no-annotate --extra demo -c requirements/dev.txt pyproject.toml - -o requirements/run.txt
 
 clean: ## remove what can be made again, but no data
