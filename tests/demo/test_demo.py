@@ -129,7 +129,7 @@ def test_a_line_is_printed_only_for_an_api_that_is_at_a_path(tmp_path: Path, sql
 
 @pytest.mark.slow
 def test_the_printed_lines_work_as_they_are(tmp_path: Path) -> None:
-    from tests.test_server import PATIENCE_SECONDS, end, eventually, launch
+    from tests.server.test_processes import PATIENCE_SECONDS, end, eventually, launch
 
     server = launch(tmp_path / "server", "--demo", "--workers", "1", options={})
     try:

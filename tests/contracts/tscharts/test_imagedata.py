@@ -83,6 +83,7 @@ def written_back(is_verbatim: bool, content: Reader) -> bytes:
 
 @example(text="QQ==QUJD", cuts=[4])
 @example(text="QQ==QQ==", cuts=[4])
+@example(text="QQ==QUJD", cuts=[4, 4])
 @example(text="QR==", cuts=[])
 @example(text="QUJ=", cuts=[1])
 @example(text="QUJDQ", cuts=[3])

@@ -84,7 +84,9 @@ class DataSpool:
         """Take whole groups of four; False, and nothing is taken, if the text cannot be canonical."""
         end = len(text) - len(text) % 4
         groups, carry = text[:end], text[end:]
-        if self._is_padded and text:
+        if not text:
+            return True  # and what was padded stays padded
+        if self._is_padded:
             return False
         try:
             decoded = msgspec.convert(groups, bytes)  # as strict as binascii's strict mode, at three times its rate
