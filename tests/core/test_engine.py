@@ -68,15 +68,6 @@ def test_a_write_inside_a_write_is_a_mistake(backend: Backend) -> None:
         pass
 
 
-def test_a_savepoint_undoes_only_its_own_block(backend: Backend) -> None:
-    with backend.database.write() as transaction:
-        add_station(transaction, "kept")
-        with pytest.raises(PinakesError), transaction.savepoint():
-            add_station(transaction, "undone")
-            raise PinakesError
-    assert names(backend.database) == ["kept"]
-
-
 def test_parallel_read_modify_writes_lose_no_update(backend: Backend) -> None:
     with backend.database.write() as transaction:
         add_station(transaction, "counter")
@@ -95,21 +86,6 @@ def test_parallel_read_modify_writes_lose_no_update(backend: Backend) -> None:
         thread.join()
     with backend.database.read() as connection:
         assert connection.execute(select(stations.c.level)).scalar_one() == 81
-
-
-def test_a_snapshot_does_not_see_what_is_committed_after_it_began(backend: Backend) -> None:
-    with backend.database.snapshot() as connection:
-        assert connection.execute(select(func.count()).select_from(stations)).scalar_one() == 0
-
-        def write() -> None:
-            with backend.database.write() as transaction:
-                add_station(transaction, "late")
-
-        writer = threading.Thread(target=write)
-        writer.start()
-        writer.join()
-        assert connection.execute(select(func.count()).select_from(stations)).scalar_one() == 0
-    assert names(backend.database) == ["late"]
 
 
 def test_ids_are_never_used_again(backend: Backend) -> None:

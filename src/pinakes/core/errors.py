@@ -13,12 +13,11 @@ APIs: each keeps one table from these classes to its own answers, looked up alon
      │   ├─ ImageUnknown  ClinicUnknown  StationUnknown  ClinicStationUnknown  PatientUnknown
      │   ├─ RegistrationUnknown  IdentifierUnknown
      │   ├─ NamespaceUnknown  InviteUnknown  CollaboratorUnknown
-     │   ├─ UserUnknown  TokenUnknown  TagUnknown
+     │   ├─ UserUnknown  TokenUnknown
      │   └─ BlobUnknown          bytes that a row promises are not in the store
      ├─ Conflict                 it would contradict what is there
      │   ├─ NameTaken  UserExists  PatientExists  AlreadyRegistered  IdentifierTaken
      │   ├─ InviteExists  AlreadyCollaborator  SelfInvite
-     │   └─ InUse
      ├─ Refused                  the actor may not
      │   ├─ Unauthenticated      no valid credential
      │   ├─ BadLogin             name and password do not belong together
@@ -139,10 +138,6 @@ class TokenUnknown(Unknown):
     """There is no such token."""
 
 
-class TagUnknown(Unknown):
-    """There is no such tag."""
-
-
 class BlobUnknown(Unknown):
     """The bytes are not in the content store."""
 
@@ -192,10 +187,6 @@ class AlreadyCollaborator(Conflict):
 
 class SelfInvite(Conflict):
     """One cannot invite oneself."""
-
-
-class InUse(Conflict):
-    """It is still in use."""
 
 
 # -- Refused ------------------------------------------------------------------------------------------------------

@@ -25,20 +25,6 @@ _SIGNATURES: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("raw", lambda head: head[510:512] == b"\x55\xaa"),  # a disk with a partition table
 )
 
-_MEDIA_TYPES = {
-    "jpeg": "image/jpeg",
-    "png": "image/png",
-    "webp": "image/webp",
-    "gif": "image/gif",
-    "tiff": "image/tiff",
-    "heic": "image/heic",
-    "avif": "image/avif",
-    "bmp": "image/bmp",
-    "pdf": "application/pdf",
-    "dicom": "application/dicom",
-    "qcow2": "application/x-qemu-disk",
-}
-
 
 def sniff(head: bytes) -> str:
     """The short name of the format whose signature the bytes begin with, or UNKNOWN.
@@ -46,8 +32,3 @@ def sniff(head: bytes) -> str:
     head: the first bytes of the file; 512 are enough for all but optical discs, which are told elsewhere.
     """
     return next((name for name, matches in _SIGNATURES if matches(head)), UNKNOWN)
-
-
-def media_type(name: str) -> str:
-    """The media type to serve a format with; unknown ones are plain bytes."""
-    return _MEDIA_TYPES.get(name, "application/octet-stream")

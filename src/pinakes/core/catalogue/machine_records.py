@@ -17,7 +17,7 @@ from pinakes.core.access import policy
 from pinakes.core.access.people import PERSON_WIDTH, Person, person_columns
 from pinakes.core.access.policy import ImageFacts
 from pinakes.core.actor import Actor, Kind, Visibility
-from pinakes.core.catalogue.records import Version
+from pinakes.core.catalogue.records import VERSION_COLUMNS, Version
 from pinakes.core.clock import Instant
 from pinakes.core.db.engine import Executor, Transaction
 from pinakes.core.db.query import Query
@@ -70,14 +70,13 @@ _OWN_COLUMNS = (
     policy.is_collaborator(_place.c.root_id),
     policy.is_granted(),
 )
-_VERSION_COLUMNS = tuple(versions.c[name] for name in Version.__dataclass_fields__)
 _AUTHOR = len(_OWN_COLUMNS)
 _VERSION = _AUTHOR + PERSON_WIDTH
-_NAMESPACE = _VERSION + len(_VERSION_COLUMNS)
+_NAMESPACE = _VERSION + len(VERSION_COLUMNS)
 
 _NEWEST_ID = select(func.max(_newest.c.id)).where(_newest.c.image_id == images.c.id).correlate(images)
 _ROWS = select(
-    *_OWN_COLUMNS, *person_columns(_author), *_VERSION_COLUMNS, *namespace_columns(_place, _place_owner)
+    *_OWN_COLUMNS, *person_columns(_author), *VERSION_COLUMNS, *namespace_columns(_place, _place_owner)
 ).select_from(
     images.join(_author, _author.c.id == images.c.author_id)
     .outerjoin(djinn_names, djinn_names.c.image_id == images.c.id)

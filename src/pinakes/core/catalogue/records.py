@@ -73,6 +73,9 @@ class NewVersion:
     format: str
 
 
+VERSION_COLUMNS = tuple(versions.c[name] for name in Version.__dataclass_fields__)
+"""The columns that make a Version, in order."""
+
 _place = namespaces.alias("place")
 _root = namespaces.alias("root")
 _newest = versions.alias("newest")
@@ -92,13 +95,7 @@ _COLUMNS = (
     _root.c.owner_id,
     policy.is_collaborator(_root.c.id),
     policy.is_granted(),
-    versions.c.id,
-    versions.c.uid,
-    versions.c.name,
-    versions.c.digest,
-    versions.c.size_bytes,
-    versions.c.format,
-    versions.c.created_at,
+    *VERSION_COLUMNS,
 )
 
 _FROM = (

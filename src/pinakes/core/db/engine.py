@@ -89,18 +89,6 @@ class Transaction:
             last = select(literal_column("last_value")).select_from(sql_table(f"{table}_id_seq")).scalar_subquery()
             self.execute(select(func.setval(sequence, func.greatest(taken_id, last))))
 
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """Undo only this block if it raises: PostgreSQL gives up a whole transaction at its first error."""
-        self._connection.exec_driver_sql("SAVEPOINT part")
-        try:
-            yield
-        except BaseException:
-            self._connection.exec_driver_sql("ROLLBACK TO SAVEPOINT part")
-            raise
-        finally:
-            self._connection.exec_driver_sql("RELEASE SAVEPOINT part")
-
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call back once the commit is certain. Not called if the connection is lost while committing."""
         self._after_commit.append(callback)
@@ -143,20 +131,6 @@ class Database:
     def read(self) -> AbstractContextManager[Executor]:
         """A connection for looking: each statement sees what is committed when it starts."""
         return _Read(self)
-
-    @contextmanager
-    def snapshot(self) -> Iterator[Executor]:
-        """A connection all of whose statements see one and the same state."""
-        if self._current() is not None:
-            raise RuntimeError("a snapshot cannot be taken inside another read or write")
-        begin = "BEGIN" if self.is_local else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-        with self.read() as connection:
-            assert isinstance(connection, Connection)
-            connection.exec_driver_sql(begin)
-            try:
-                yield connection
-            finally:
-                connection.exec_driver_sql("ROLLBACK")
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:

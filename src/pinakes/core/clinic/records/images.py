@@ -11,7 +11,7 @@ from sqlalchemy import Select, bindparam, insert, select
 from pinakes.core.access import policy
 from pinakes.core.access.policy import ImageFacts
 from pinakes.core.actor import Actor, Kind, Visibility
-from pinakes.core.catalogue.records import Version
+from pinakes.core.catalogue.records import VERSION_COLUMNS, Version
 from pinakes.core.clock import Instant
 from pinakes.core.db.engine import Executor, Transaction
 from pinakes.core.db.query import Query
@@ -88,13 +88,7 @@ _OBJECTS = select(
     clinical_images.c.created_at,
     images.c.author_id,
     images.c.end_at,
-    versions.c.id,
-    versions.c.uid,
-    versions.c.name,
-    versions.c.digest,
-    versions.c.size_bytes,
-    versions.c.format,
-    versions.c.created_at,
+    *VERSION_COLUMNS,
 ).select_from(clinical_images.join(images).join(versions, versions.c.image_id == images.c.id))
 _IDS = select(clinical_images.c.image_id).select_from(clinical_images.join(images))
 
