@@ -17,7 +17,7 @@ APIs: each keeps one table from these classes to its own answers, looked up alon
      │   └─ BlobUnknown          bytes that a row promises are not in the store
      ├─ Conflict                 it would contradict what is there
      │   ├─ NameTaken  UserExists  PatientExists  AlreadyRegistered  IdentifierTaken
-     │   ├─ InviteExists  AlreadyCollaborator  SelfInvite
+     │   └─ InviteExists  AlreadyCollaborator  SelfInvite
      ├─ Refused                  the actor may not
      │   ├─ Unauthenticated      no valid credential
      │   ├─ BadLogin             name and password do not belong together
