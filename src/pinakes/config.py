@@ -26,6 +26,7 @@ NOWHERE = "off"
 _HOST_NAME = re.compile(
     r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?"
 )
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _PATH = re.compile(r"/|(?:/[A-Za-z0-9._~-]+)+")
 
 Network = IPv4Network | IPv6Network
@@ -86,6 +87,19 @@ class Settings(BaseSettings):
     tscharts_host: str | None = Field(None, description="Host name whose root is the tscharts API.")
     djinn_path: str | None = Field("/djinn", description="Path of the Djinn CI API; `off` for none.")
     djinn_host: str | None = Field(None, description="Host name whose root is the Djinn CI API.")
+    atmosphere_path: str | None = Field(
+        "/", description="Path below which the Atmosphere API has its `/api/v2`, `/auth` and `/images`; `off` for none."
+    )
+    atmosphere_host: str | None = Field(None, description="Host name whose root is the Atmosphere API.")
+    pathomiq_path: str | None = Field(
+        "/", description="Path below which the PathomIQ API has its `/Images`, `/S3` and others; `off` for none."
+    )
+    pathomiq_host: str | None = Field(None, description="Host name whose root is the PathomIQ API.")
+    native_path: str | None = Field("/pinakes/v1", description="Path of Pinakes' own API; `off` for none.")
+    native_host: str | None = Field(None, description="Host name whose root is Pinakes' own API.")
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Web origins whose pages may call the APIs, such as `https://lab.example`, separated by commas."
+    )
 
     # -- How much it takes -------------------------------------------------------------------------------------
     max_upload_bytes: ByteSize | None = Field(
@@ -211,14 +225,24 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError("must be networks such as 10.0.0.0/8, separated by commas") from None
 
-    @validator("tscharts_path", "djinn_path")
+    @validator("allowed_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        origins = tuple(item.strip().rstrip("/").lower() for item in value.split(",") if item.strip())
+        if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+            raise ValueError("must be origins such as https://lab.example, separated by commas")
+        return origins
+
+    @validator("tscharts_path", "djinn_path", "atmosphere_path", "pathomiq_path", "native_path")
     @classmethod
     def _check_path(cls, value: str | None) -> str | None:
         if value not in (None, NOWHERE) and not _PATH.fullmatch(str(value)):
             raise ValueError("must begin with / and hold only letters, digits, and . _ ~ -; or be `off`")
         return value
 
-    @validator("tscharts_host", "djinn_host")
+    @validator("tscharts_host", "djinn_host", "atmosphere_host", "pathomiq_host", "native_host")
     @classmethod
     def _check_host(cls, value: str | None) -> str | None:
         if value is not None and not _HOST_NAME.fullmatch(value):

@@ -178,12 +178,23 @@ def run_granian(store: Path) -> Iterator[Server]:
     reader.start()
     try:
         server.wait_for(started=True)
+        _wait_until_listening(port)
         yield server
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(10)
         reader.join(10)
         process.stderr.close()
+
+
+def _wait_until_listening(port: int) -> None:
+    """The application starts before Granian listens."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=10):
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"nobody listens on port {port}")
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,13 @@ def list_images(
         raise typer.BadParameter(f"--kind is one of {', '.join(Kind)}")
     with archive_of(data) as archive:
         rows = [
-            (image.id, image.kind, image.name, image.version.size_bytes, console.moment(image.created_at))
+            (
+                image.id,
+                image.kind,
+                image.name,
+                _size_of(image),
+                console.moment(image.created_at),
+            )
             for image in _readable(archive, acting_as(archive, as_))
             if kind in (None, image.kind)
         ]
@@ -131,7 +137,7 @@ def get(
             closing(_open(archive, actor, image)) as reader,
             console.progress(image.name, reader.size_bytes) as bar,
         ):
-            files.deliver(reader, image.version.digest, file, bar.advance)
+            files.deliver(reader, image.content.digest, file, bar.advance)
 
 
 @app.command("rm")
@@ -210,6 +216,10 @@ def _size(path: Path) -> int:
         return 0
 
 
+def _size_of(image: "Image") -> int | str:
+    return image.version.size_bytes if image.version else "-"
+
+
 def _readable(archive: "Archive", actor: "Actor") -> "Iterator[Image]":
     last = 0
     while page := archive.images.readable(actor, after_id=last, most=_PAGE):
@@ -223,4 +233,4 @@ def _open(archive: "Archive", actor: "Actor", image: "Image") -> "Reader":
 
     with archive.database.read() as connection:
         patient_id = records.patient_of(connection, image.id)
-    return archive.images.open(actor, image.id, image.version, patient_id=patient_id)
+    return archive.images.open(actor, image.id, image.content, patient_id=patient_id)

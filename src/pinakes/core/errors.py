@@ -13,17 +13,23 @@ APIs: each keeps one table from these classes to its own answers, looked up alon
      │   ├─ ImageUnknown  ClinicUnknown  StationUnknown  ClinicStationUnknown  PatientUnknown
      │   ├─ RegistrationUnknown  IdentifierUnknown
      │   ├─ NamespaceUnknown  InviteUnknown  CollaboratorUnknown
-     │   ├─ UserUnknown  TokenUnknown
+     │   ├─ UserUnknown  TokenUnknown  GroupUnknown
+     │   ├─ VersionUnknown  TagUnknown  BookmarkUnknown  PatternUnknown  MembershipUnknown
+     │   ├─ AnnotationUnknown  JobUnknown
+     │   ├─ ContentPending       it is there, but its bytes have not come yet
      │   └─ BlobUnknown          bytes that a row promises are not in the store
      ├─ Conflict                 it would contradict what is there
-     │   ├─ NameTaken  UserExists  PatientExists  AlreadyRegistered  IdentifierTaken
-     │   └─ InviteExists  AlreadyCollaborator  SelfInvite
+     │   ├─ NameTaken  UserExists  GroupExists  TagExists  PatientExists  AlreadyRegistered  IdentifierTaken
+     │   ├─ InviteExists  AlreadyCollaborator  SelfInvite  AlreadyBookmarked
+     │   ├─ ContentExists        the version has its bytes, which never change
+     │   └─ WrongState           not while it is as it is; says how that is
      ├─ Refused                  the actor may not
      │   ├─ Unauthenticated      no valid credential
      │   ├─ BadLogin             name and password do not belong together
      │   ├─ TooManyAttempts      too many failed logins; carries seconds to wait
      │   ├─ KindMissing          the user lacks the image kind
      │   ├─ ScopeMissing         the token lacks the scope
+     │   ├─ TooManyJobs          the user has as many waiting or running as they may
      │   └─ NotAllowed           visible, but not theirs to change
      ├─ TooLarge                 more bytes than the limit, or than the disk can hold
      ├─ UploadBroken             the body ended early or was malformed
@@ -138,6 +144,42 @@ class TokenUnknown(Unknown):
     """There is no such token."""
 
 
+class GroupUnknown(Unknown):
+    """There is no such group."""
+
+
+class VersionUnknown(Unknown):
+    """There is no such version."""
+
+
+class TagUnknown(Unknown):
+    """There is no such tag."""
+
+
+class BookmarkUnknown(Unknown):
+    """There is no such bookmark."""
+
+
+class PatternUnknown(Unknown):
+    """There is no such pattern."""
+
+
+class MembershipUnknown(Unknown):
+    """There is no such membership."""
+
+
+class AnnotationUnknown(Unknown):
+    """There is no such annotation."""
+
+
+class JobUnknown(Unknown):
+    """There is no such job."""
+
+
+class ContentPending(Unknown):
+    """The content has not come yet."""
+
+
 class BlobUnknown(Unknown):
     """The bytes are not in the content store."""
 
@@ -163,6 +205,26 @@ class NameTaken(Conflict):
 
 class UserExists(Conflict):
     """A user of that name, e-mail or id already exists."""
+
+
+class GroupExists(Conflict):
+    """A group of that name already exists."""
+
+
+class TagExists(Conflict):
+    """A tag of that name already exists."""
+
+
+class AlreadyBookmarked(Conflict):
+    """The image is already bookmarked."""
+
+
+class ContentExists(Conflict):
+    """The version has its content already, which never changes; make a new version."""
+
+
+class WrongState(Conflict):
+    """It cannot be done in the present state; the message says which that is."""
 
 
 class PatientExists(Conflict):
@@ -222,6 +284,10 @@ class KindMissing(Refused):
 
 class ScopeMissing(Refused):
     """The token's scope does not allow this."""
+
+
+class TooManyJobs(Refused):
+    """Too many jobs are waiting or running; let some end, or cancel them."""
 
 
 class NotAllowed(Refused):

@@ -56,9 +56,9 @@ def load(settings: Settings) -> Demonstration:
             tokens.of(operator(), VOLUNTEER),
             tokens.of(operator(), RUNNER),
             photograph_id,
-            archive.images.get(volunteer, photograph_id).version.digest,
+            archive.images.get(volunteer, photograph_id).content.digest,
             disk_id,
-            archive.images.get(runner, disk_id).version.digest,
+            archive.images.get(runner, disk_id).content.digest,
         )
 
 

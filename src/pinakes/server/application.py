@@ -38,6 +38,7 @@ def build(settings: Settings) -> ASGIApp:
         max_json_bytes=settings.max_json_bytes,
         time_zone=settings.zone,
         scratch=settings.scratch,
+        allowed_origins=settings.allowed_origins,
     )
     maintenance = Maintenance(
         archive, every_seconds=settings.sweep_every_seconds, min_age_seconds=settings.sweep_min_age_seconds
@@ -76,6 +77,7 @@ def _place(settings: Settings, api: Api, app: ASGIApp) -> Mount:
         api.name,
         collapse_doubled=api.collapses_doubled_path,
         loose_slashes=api.has_loose_slashes,
+        parts=api.parts,
     )
 
 

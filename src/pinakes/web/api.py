@@ -18,6 +18,7 @@ class ApiContext:
 
     max_json_bytes: the largest JSON body taken.   time_zone: in which "today" is judged.
     scratch: a folder for nameless files, on a real disk and not to be read by others.
+    allowed_origins: web origins whose pages may call an API that answers browsers, in lower case.
     """
 
     archive: Archive
@@ -26,6 +27,7 @@ class ApiContext:
     max_json_bytes: int
     time_zone: tzinfo
     scratch: Path
+    allowed_origins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Api:
     default_path: where it is mounted unless a setting says otherwise; no trailing slash.
     collapses_doubled_path: a path given twice counts as once (djinn contract 1.9).
     has_loose_slashes: runs of slashes count as one, one at the end is ignored (tscharts contract G2, G3).
+    parts: where below its path it is found, if not everywhere below it (see `mounts.Mount`).
     """
 
     name: str
@@ -43,3 +46,4 @@ class Api:
     create: Callable[[ApiContext], ASGIApp]
     collapses_doubled_path: bool = False
     has_loose_slashes: bool = False
+    parts: tuple[str, ...] = ("",)

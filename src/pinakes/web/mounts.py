@@ -31,7 +31,9 @@ _INTERNAL_ERROR: Final = (500, b'{"detail":"Internal Server Error"}')
 class Mount:
     """An application and where it is found: at a path of every host, at the root of a host of its own, or both.
 
-    path: begins with a slash; "" or "/" is the root.   collapse_doubled: the path given twice counts as once (djinn
+    path: begins with a slash; "" or "/" is the root.
+    parts: where below the path it is found, such as ("/Users", "/S3"), if not everywhere below it; the application
+    sees them as the beginning of its paths.   collapse_doubled: the path given twice counts as once (djinn
     contract 1.9).   loose_slashes: runs of slashes count as one, one at the end is ignored (tscharts contract G2, G3).
     """
 
@@ -41,6 +43,7 @@ class Mount:
     name: str
     collapse_doubled: bool = False
     loose_slashes: bool = False
+    parts: tuple[str, ...] = ("",)
 
 
 class Mounts:
@@ -67,7 +70,8 @@ class Mounts:
             if mount.host is not None:
                 _claim(self._hosts, host_name(mount.host), mount)
             if mount.path is not None:
-                _claim(self._paths, tuple(part for part in mount.path.split("/") if part), mount)
+                for part in mount.parts:
+                    _claim(self._paths, _segments(mount.path + part), mount)
         self._depth = max((len(prefix) for prefix in self._paths), default=0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,19 +108,18 @@ class Mounts:
         return mount.app, _child_scope(scope, mount, rest, prefix=prefix, by_host=False)
 
     def _longest(self, raw: bytes) -> tuple[Mount, str, bytes] | None:
-        """The mount with the longest prefix of the path, that prefix, and the raw rest behind it."""
-        best, best_end = self._paths.get(()), 0
-        best_parts: tuple[str, ...] = ()
+        """The mount with the longest prefix of the path, the path it is mounted at, and the raw rest behind that."""
+        best = self._paths.get(())
         parts: tuple[str, ...] = ()
-        end = 0
-        while len(parts) < self._depth and (step := _next_segment(raw, end)) is not None:
-            part, end = step
-            parts += (part,)
-            mount = self._paths.get(parts)
-            if mount is not None:
-                best, best_parts, best_end = mount, parts, end
-        if best is None:
+        ends = [0]
+        while len(parts) < self._depth and (step := _next_segment(raw, ends[-1])) is not None:
+            parts += (step[0],)
+            ends.append(step[1])
+            best = self._paths.get(parts, best)
+        if best is None or best.path is None:
             return None
+        best_parts = _segments(best.path)
+        best_end = ends[len(best_parts)]
         if best.collapse_doubled and best_parts:
             best_end = _skip(raw, best_end, best_parts)
         return best, "".join(f"/{part}" for part in best_parts), raw[best_end:]
@@ -145,6 +148,10 @@ def _claim(table: dict[Place, Mount], place: Place, mount: Mount) -> None:
     other = table.setdefault(place, mount)
     if other is not mount:
         raise ValueError(f"{other.name} and {mount.name} are mounted at the same place")
+
+
+def _segments(path: str) -> tuple[str, ...]:
+    return tuple(segment for segment in path.split("/") if segment)
 
 
 def _next_segment(raw: bytes, start: int) -> tuple[str, int] | None:

@@ -59,6 +59,8 @@ class Images:
     async def _content(self, request: Request, actor: Actor, image: MachineImage, media_type: str) -> Response:
         """The content, or the range of it that is asked for (contract 8.2, 8.3). A HEAD is no read of it."""
         version = image.version
+        if version is None:  # still being fetched, or that failed (contract 7.4)
+            raise ImageUnknown
         selected = select(request.method, request.headers, version.size_bytes, f'"{version.digest}"', image.created_at)
         headers = {**selected.headers, "Vary": "Accept", "Cache-Control": "private, no-cache"}
         if selected.status not in {200, 206}:

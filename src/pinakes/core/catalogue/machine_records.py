@@ -17,7 +17,7 @@ from pinakes.core.access import policy
 from pinakes.core.access.people import PERSON_WIDTH, Person, person_columns
 from pinakes.core.access.policy import ImageFacts
 from pinakes.core.actor import Actor, Kind, Visibility
-from pinakes.core.catalogue.records import VERSION_COLUMNS, Version
+from pinakes.core.catalogue.records import VERSION_COLUMNS, Version, version_of
 from pinakes.core.clock import Instant
 from pinakes.core.db.engine import Executor, Transaction
 from pinakes.core.db.query import Query
@@ -33,7 +33,8 @@ class MachineImage:
     """A machine image as one actor sees it.
 
     ci_name: under which Djinn CI shows it; None for one it does not show.
-    version: the one the name was given to; without a name the newest.
+    version: the one the name was given to; without a name the newest that has content. None while there is none, as
+    of an image that is still being fetched.
     """
 
     id: int
@@ -44,7 +45,7 @@ class MachineImage:
     modified_at: Instant
     author: Person
     namespace: Namespace | None
-    version: Version
+    version: Version | None
     facts: ImageFacts
 
     @property
@@ -74,13 +75,17 @@ _AUTHOR = len(_OWN_COLUMNS)
 _VERSION = _AUTHOR + PERSON_WIDTH
 _NAMESPACE = _VERSION + len(VERSION_COLUMNS)
 
-_NEWEST_ID = select(func.max(_newest.c.id)).where(_newest.c.image_id == images.c.id).correlate(images)
+_NEWEST_ID = (
+    select(func.max(_newest.c.id))
+    .where(_newest.c.image_id == images.c.id, _newest.c.digest.is_not(None))
+    .correlate(images)
+)
 _ROWS = select(
     *_OWN_COLUMNS, *person_columns(_author), *VERSION_COLUMNS, *namespace_columns(_place, _place_owner)
 ).select_from(
     images.join(_author, _author.c.id == images.c.author_id)
     .outerjoin(djinn_names, djinn_names.c.image_id == images.c.id)
-    .join(versions, versions.c.id == func.coalesce(djinn_names.c.version_id, _NEWEST_ID.scalar_subquery()))
+    .outerjoin(versions, versions.c.id == func.coalesce(djinn_names.c.version_id, _NEWEST_ID.scalar_subquery()))
     .outerjoin(_place, _place.c.id == images.c.namespace_id)
     .outerjoin(_place_owner, _place_owner.c.id == _place.c.owner_id)
 )
@@ -117,7 +122,7 @@ def _image_of(row: Sequence[Any]) -> MachineImage:
         bool(is_collaborator),
         bool(is_granted),
     )
-    version = Version(*row[_VERSION:_NAMESPACE])
+    version = version_of(row[_VERSION:_NAMESPACE])
     return MachineImage(image_id, uid, name, ci_name, created_at, modified_at, author, namespace, version, facts)
 
 
@@ -209,9 +214,12 @@ def is_taken(connection: Executor, author_id: int, place: Place | None, name: st
 
 
 def claim(
-    transaction: Transaction, author_id: int, place: Place | None, name: str, image_id: int, version_id: int
+    transaction: Transaction, author_id: int, place: Place | None, name: str, image_id: int, version_id: int | None
 ) -> None:
-    """Give an image a name. Raises NameTaken, after which the transaction can only be rolled back."""
+    """Give an image a name; without a version until there is one.
+
+    Raises NameTaken, after which the transaction can only be rolled back.
+    """
     row = {
         "image_id": image_id,
         "name": name,

@@ -141,8 +141,10 @@ class Machines:
     def open(self, actor: Actor, image: MachineImage) -> Reader:
         """Open the content of an image that `get` has just given to the same actor; the read goes into the trail.
 
-        Raises ImageUnknown if the image was deleted meanwhile, BlobUnknown, StoreUnavailable.
+        Raises ImageUnknown if it has no content yet or was deleted meanwhile, BlobUnknown, StoreUnavailable.
         """
+        if image.version is None:
+            raise ImageUnknown
         try:
             return self._images.open(actor, image.id, image.version)
         except BlobUnknown:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, case, delete, func, insert, select
+from sqlalchemy import bindparam, case, delete, func, insert, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pinakes.core.access import policy
@@ -14,7 +14,8 @@ from pinakes.core.actor import Actor, Kind, Visibility
 from pinakes.core.clock import Instant
 from pinakes.core.db.engine import Executor, Transaction
 from pinakes.core.db.query import Query
-from pinakes.core.db.schema import clinical_images, image_tags, images, namespaces, tags, versions
+from pinakes.core.db.schema import REFERENCES_TO_BLOBS, clinical_images, image_tags, images, namespaces, tags, versions
+from pinakes.core.errors import ContentPending
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A catalogue entry as one actor sees it, with its newest version."""
+    """A catalogue entry as one actor sees it, with its newest version that has content; None while none has."""
 
     id: int
     uid: str
@@ -42,11 +43,18 @@ class Image:
     created_at: Instant
     modified_at: Instant
     facts: ImageFacts
-    version: Version
+    version: Version | None
 
     @property
     def kind(self) -> Kind:
         return self.facts.kind
+
+    @property
+    def content(self) -> Version:
+        """The version, where one is needed. Raises ContentPending."""
+        if self.version is None:
+            raise ContentPending
+        return self.version
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +107,13 @@ _COLUMNS = (
 )
 
 _FROM = (
-    images.join(
+    images.outerjoin(
         versions,
         versions.c.id
-        == select(func.max(_newest.c.id)).where(_newest.c.image_id == images.c.id).correlate(images).scalar_subquery(),
+        == select(func.max(_newest.c.id))
+        .where(_newest.c.image_id == images.c.id, _newest.c.digest.is_not(None))
+        .correlate(images)
+        .scalar_subquery(),
     )
     .outerjoin(_place, _place.c.id == images.c.namespace_id)
     .outerjoin(_root, _root.c.id == _place.c.root_id)
@@ -128,8 +139,13 @@ def _image(row: Any) -> Image:
         row[5],
         row[6],
         ImageFacts(Kind(row[7]), row[8], Visibility(row[9]), row[10], row[11], bool(row[12]), bool(row[13])),
-        Version(*row[14:]),
+        version_of(row[14:]),
     )
+
+
+def version_of(columns: Sequence[Any]) -> Version | None:
+    """What VERSION_COLUMNS hold; None where an outer join found none."""
+    return None if columns[0] is None else Version(*columns)
 
 
 def find(connection: Executor, actor: Actor, image_id: int, now: Instant) -> Image | None:
@@ -183,12 +199,17 @@ def add_version(transaction: Transaction, image_id: int, author_id: int, new: Ne
     return version_id
 
 
-_DIGESTS = select(versions.c.digest).where(versions.c.image_id == bindparam("image_id"))
+_DIGESTS = union_all(
+    *(
+        select(column).where(column.table.c.image_id == bindparam("image_id"), column.is_not(None))
+        for column in REFERENCES_TO_BLOBS
+    )
+)
 _DELETE = delete(images).where(images.c.id == bindparam("image_id")).returning(images.c.id)
 
 
 def remove(transaction: Transaction, image_id: int) -> list[str] | None:
-    """Delete an image and all that hangs on it; the digests of its versions. None if it was gone already."""
+    """Delete an image and all that hangs on it; the digests it referred to. None if it was gone already."""
     digests = list(transaction.execute(_DIGESTS, {"image_id": image_id}).scalars())
     gone = transaction.execute(_DELETE, {"image_id": image_id}).first()
     return digests if gone else None

@@ -26,8 +26,8 @@ class What(enum.StrEnum):
     WRONG_SIZE = "the object has another size than its row says"
     WRONG_DIGEST = "the object's bytes have changed"
     UNREADABLE = "the object cannot be read"
-    WRONG_REFS = "the number of references is not the number of versions"
-    NO_ROW = "a version refers to a digest that no blob row has"
+    WRONG_REFS = "the number of references is not the number of rows that refer to it"
+    NO_ROW = "a row refers to a digest that no blob row has"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +119,22 @@ def _is_still_there(database: Database, blob: Blob) -> bool:
 
 
 def _wrong_refs(database: Database) -> Iterator[Fault]:
-    """Blobs whose count differs from their versions; each page is one statement, so it sees one state."""
+    """Blobs whose count differs from the rows that refer to them; a page is one statement, so it sees one state."""
     digest = schema.blobs.c.digest
-    versions = select(func.count()).where(schema.versions.c.digest == digest).scalar_subquery()
-    statement = select(digest, schema.blobs.c.key, schema.blobs.c.refs, versions)
-    for found, key, refs, count in _paged(database, statement, digest):
-        if refs != count:
+    counts = [select(func.count()).where(column == digest).scalar_subquery() for column in schema.REFERENCES_TO_BLOBS]
+    statement = select(digest, schema.blobs.c.key, schema.blobs.c.refs, *counts)
+    for found, key, refs, *counted in _paged(database, statement, digest):
+        if refs != sum(counted):
             yield Fault(found, key, What.WRONG_REFS)
 
 
 def _without_row(database: Database) -> Iterator[Fault]:
-    """Digests of versions that no blob row has: the foreign key forbids them, a damaged database may hold them."""
-    digest = schema.versions.c.digest
-    joined = select(digest).outerjoin(schema.blobs, schema.blobs.c.digest == digest)
-    statement = joined.where(schema.blobs.c.digest.is_(None)).distinct()
-    for (found,) in _paged(database, statement, digest):
-        yield Fault(found, None, What.NO_ROW)
+    """Digests that no blob row has: the foreign keys forbid them, a damaged database may hold them."""
+    for digest in schema.REFERENCES_TO_BLOBS:
+        joined = select(digest).outerjoin(schema.blobs, schema.blobs.c.digest == digest)
+        statement = joined.where(schema.blobs.c.digest.is_(None)).distinct()
+        for (found,) in _paged(database, statement, digest):
+            yield Fault(found, None, What.NO_ROW)
 
 
 def _paged(database: Database, statement: Select[Any], digest: Column[Any]) -> Iterator[tuple[Any, ...]]:

@@ -1,13 +1,23 @@
 """Every table, on one page.
 
-    users ─┬─ tokens                           who asks, and with what
-           ├─ grants ──────────── images       who else may read one image, until when
+    users ─┬─ tokens  profiles                 who asks, and with what
+           ├─ groups ─ group_members
+           ├─ patterns                         names and addresses of people an image may be shared with
+           ├─ bookmarks ───────── images
            └─ namespaces ─ collaborators       Djinn's tree; membership belongs to the root
                   └─────── invites
     images ─┬─ versions ─── blobs ··· trash    an image, its contents, and the bytes they point to
+            │     └─ version_memberships       groups that may read the image for the sake of a version
+            ├─ grants  group_grants  image_patterns     who else may read one image, until when
             ├─ image_tags ─ tags
+            ├─ icons ────── blobs              a small picture to show beside its name
             ├─ clinical_images                 what only the clinic knows of an image
-            └─ djinn_names                     under which name Djinn CI shows it
+            ├─ djinn_names  downloads          under which name Djinn CI shows it, and from where it is fetched
+            └─ slides ─┬─ annotations ─ blobs  what only the laboratory knows of an image
+                       ├─ runs                 predictions
+                       └─ slide_logs           what is told of it; without a foreign key, it outlives the slide
+    jobs ─ job_logs    job_workers             long work, and who is doing it
+    secrets                                    what the archive made up once for itself
     clinics  stations  clinicstations  registrations
     patients ─ patient_identifiers
     events                                     the audit trail: no foreign keys, it outlives what it tells of
@@ -17,11 +27,14 @@ Conventions: ids are positive and never reused (AUTOINCREMENT, identity). Column
 (`core.clock`). Columns ending in `_folded` hold the case-folded twin of another, for comparing beyond ASCII.
 """
 
+import uuid
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
     Date,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -77,6 +90,33 @@ users = _table(
     Column("is_staff", Boolean, nullable=False),
     Column("is_active", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("uid", String(32), nullable=False, unique=True, default=lambda: uuid.uuid4().hex),  # UUID4, hex
+)
+
+profiles = _table(
+    "profiles",
+    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("sends_emails", Boolean, nullable=False),
+    Column("icon_set", String(32), nullable=False),
+)
+
+groups = _table(
+    "groups",
+    _id(),
+    Column("uid", String(32), nullable=False, unique=True),
+    Column("name", String(128), nullable=False),
+    Column("name_folded", String(256), nullable=False, unique=True),
+    _reference("owner_id", "users.id"),
+    Column("created_at", Instant, nullable=False),
+    Index(None, "owner_id"),
+)
+
+group_members = _table(
+    "group_members",
+    Column("group_id", Id, ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("created_at", Instant, nullable=False),
+    Index(None, "user_id"),
 )
 
 tokens = _table(
@@ -184,14 +224,23 @@ versions = _table(
     Column("uid", String(32), nullable=False, unique=True),
     _reference("image_id", "images.id", ondelete="CASCADE"),
     Column("name", String(256), nullable=False),  # "1.0", "1.1", ...
-    Column("digest", String(64), ForeignKey("blobs.digest"), nullable=False),
-    Column("size_bytes", BigInteger, nullable=False),
-    Column("format", String(32), nullable=False),  # imaging.formats: "jpeg", "qcow2", ..., "unknown"
+    # Null, all three, until the content has come; once it has, it never changes.
+    Column("digest", String(64), ForeignKey("blobs.digest")),
+    Column("size_bytes", BigInteger),
+    Column("format", String(32)),  # imaging.formats: "jpeg", "qcow2", ..., "unknown"
+    Column("etag", String(64)),  # MD5 in hex, for the protocols that promise one
     _reference("author_id", "users.id"),
     Column("created_at", Instant, nullable=False),
     Column("end_at", Instant),
+    Column("change_log", Text, nullable=False, default=""),
+    _reference("parent_id", "versions.id", nullable=True, ondelete="SET NULL"),
+    Column("allows_imaging", Boolean, nullable=False, default=True),
+    Column("doc_object_id", String(256)),  # a DOI
+    Column("min_cpu", Integer),  # cores
+    Column("min_mem_mb", Integer),
     UniqueConstraint("image_id", "name"),
     Index(None, "digest"),
+    Index(None, "parent_id"),
 )
 
 tags = _table(
@@ -206,10 +255,35 @@ tags = _table(
 
 image_tags = _table(
     "image_tags",
-    Column("image_id", Id, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
-    Column("tag_id", Id, ForeignKey("tags.id", ondelete="CASCADE"), primary_key=True),
+    _id(),
+    _reference("image_id", "images.id", ondelete="CASCADE"),
+    _reference("tag_id", "tags.id", ondelete="CASCADE"),
+    UniqueConstraint("image_id", "tag_id"),
     Index(None, "tag_id"),
 )
+
+icons = _table(
+    "icons",
+    Column("image_id", Id, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),  # random, with an ending: what its path ends in
+    Column("digest", String(64), ForeignKey("blobs.digest"), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index(None, "digest"),
+)
+
+bookmarks = _table(
+    "bookmarks",
+    _id(),
+    Column("uid", String(32), nullable=False, unique=True),
+    _reference("user_id", "users.id", ondelete="CASCADE"),
+    _reference("image_id", "images.id", ondelete="CASCADE"),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("user_id", "image_id"),
+    Index(None, "image_id"),
+)
+
+# -- Sharing ------------------------------------------------------------------------------------------------------
 
 grants = _table(
     "grants",
@@ -217,14 +291,57 @@ grants = _table(
     Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
     Column("expires_at", Instant),
     Column("created_at", Instant, nullable=False),
+    Column("position", Integer, nullable=False, default=0),  # the order in which people were added
     Index(None, "user_id"),
 )
+
+group_grants = _table(
+    "group_grants",
+    Column("image_id", Id, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("group_id", Id, ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True),
+    Column("expires_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    Index(None, "group_id"),
+)
+
+version_memberships = _table(
+    "version_memberships",
+    _id(),
+    Column("uid", String(32), nullable=False, unique=True),
+    _reference("version_id", "versions.id", ondelete="CASCADE"),
+    _reference("group_id", "groups.id", ondelete="CASCADE"),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("version_id", "group_id"),
+    Index(None, "group_id"),
+)
+
+patterns = _table(
+    "patterns",
+    _id(),
+    Column("uid", String(32), nullable=False, unique=True),
+    _reference("owner_id", "users.id", ondelete="CASCADE"),
+    Column("subject", String(8), nullable=False),  # "name", "email": what of a user is compared
+    Column("pattern", String(256), nullable=False),  # as given: * stands for any text
+    Column("like_folded", String(1024), nullable=False),  # the same, folded, as an SQL pattern with \\ to escape
+    Column("allows", Boolean, nullable=False),  # False: those who match get nothing through patterns
+    Column("created_at", Instant, nullable=False),
+    Index(None, "owner_id"),
+)
+
+image_patterns = _table(
+    "image_patterns",
+    Column("image_id", Id, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("pattern_id", Id, ForeignKey("patterns.id", ondelete="CASCADE"), primary_key=True),
+    Index(None, "pattern_id"),
+)
+
+# -- Djinn CI -----------------------------------------------------------------------------------------------------
 
 djinn_names = _table(
     "djinn_names",
     Column("image_id", Id, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
     Column("name", String(255), nullable=False),
-    _reference("version_id", "versions.id"),  # the version the name was given to
+    _reference("version_id", "versions.id", nullable=True),  # the one the name was given to; null until it is fetched
     _reference("author_id", "users.id"),
     _reference("namespace_id", "namespaces.id", nullable=True),
     _reference("root_id", "namespaces.id", nullable=True),
@@ -250,6 +367,17 @@ djinn_names = _table(
         sqlite_where=text("namespace_id IS NOT NULL"),
         postgresql_where=text("namespace_id IS NOT NULL"),
     ),
+)
+
+downloads = _table(
+    "downloads",
+    Column("image_id", Id, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("source", Text, nullable=False),  # the URL, its password replaced
+    Column("error", Text),
+    Column("job_id", BigInteger),  # of jobs
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
 )
 
 # -- Clinic -------------------------------------------------------------------------------------------------------
@@ -361,6 +489,131 @@ clinical_images = _table(
     Index(None, "station_id"),
     Index(None, "type"),
 )
+
+# -- Slides -------------------------------------------------------------------------------------------------------
+
+slides = _table(
+    "slides",
+    Column("image_id", Id, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("filename", String(255), nullable=False),  # a label, never a path
+    Column("patient_ref", String(255)),  # opaque identifiers of the laboratory's own
+    Column("entity_ref", String(255)),
+    Column("workarea_ref", String(255)),
+    Column("study_ref", String(255)),
+    Column("location", String(255)),
+    Column("status", String(16), nullable=False),  # In Progress, Uploaded, Failed
+    Column("tissuearea_status", String(16), nullable=False),  # Pending, Running, Done, Failed, Stopped
+    Column("tiling_status", String(16), nullable=False),
+    Column("annotation_status", String(16), nullable=False),
+    Column("tissue_area_mm2", Float),
+    Column("outcome_prediction", Text),  # JSON
+    Column("metric", Text),  # JSON
+    # Bytes that were sent and not committed yet; a later upload takes their place.
+    Column("staged_digest", String(64), ForeignKey("blobs.digest")),
+    Column("staged_size_bytes", BigInteger),
+    Column("staged_format", String(32)),
+    Column("staged_etag", String(64)),
+    Index(None, "staged_digest"),
+)
+
+annotations = _table(
+    "annotations",
+    _id(),
+    _reference("image_id", "images.id", ondelete="CASCADE"),
+    Column("number", Integer, nullable=False),  # 1, 2, ... within the image
+    Column("source", String(16), nullable=False),  # prediction, user
+    _reference("author_id", "users.id", nullable=True),  # null: the archive itself
+    Column("digest", String(64), ForeignKey("blobs.digest"), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("layers", Text, nullable=False),  # JSON: name, regions and area of each layer
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("image_id", "number"),
+    Index(None, "digest"),
+)
+
+runs = _table(
+    "runs",
+    _id(),
+    Column("uid", String(32), nullable=False, unique=True),
+    _reference("image_id", "images.id", ondelete="CASCADE"),
+    Column("state", String(16), nullable=False),  # queued, running, done, failed, stopped
+    Column("job_id", BigInteger),  # of jobs
+    Column("starter_id", BigInteger),  # of users
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("ended_at", Instant),
+    Index(None, "image_id", "id"),
+    Index(
+        "uq_runs_active",
+        "image_id",
+        unique=True,
+        sqlite_where=text("state IN ('queued', 'running')"),
+        postgresql_where=text("state IN ('queued', 'running')"),
+    ),
+)
+
+slide_logs = _table(
+    "slide_logs",
+    _id(),
+    Column("image_id", BigInteger, nullable=False),
+    Column("image_uid", String(32), nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("message", String(2000), nullable=False),
+    Column("user_id", BigInteger),  # who caused it; null: the archive itself
+    Column("source", String(8), nullable=False),  # server, client
+    Column("created_at", Instant, nullable=False),
+    Index(None, "image_id", "id"),
+)
+
+# -- Jobs ---------------------------------------------------------------------------------------------------------
+
+jobs = _table(
+    "jobs",
+    _id(),
+    Column("uid", String(32), nullable=False, unique=True),  # what the job engine knows it by
+    Column("kind", String(64), nullable=False),
+    Column("user_id", BigInteger),  # whose it is; null: the archive's own
+    Column("image_id", BigInteger),
+    Column("arguments", Text, nullable=False),  # JSON; emptied when it ends, for it may hold a password
+    Column("state", String(16), nullable=False),  # queued, running, done, failed, cancelled
+    Column("progress", Float),  # 0 to 1; null while nobody can tell
+    Column("error", Text),
+    Column("is_handed_over", Boolean, nullable=False),  # the job engine has it
+    Column("worker", String(64)),  # who runs it, or did last
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("ended_at", Instant),
+    Index(None, "state", "kind", "id"),
+    Index(None, "user_id", "state"),
+    Index(None, "image_id"),
+)
+
+job_logs = _table(
+    "job_logs",
+    _id(),
+    _reference("job_id", "jobs.id", ondelete="CASCADE"),
+    Column("message", String(2000), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index(None, "job_id", "id"),
+)
+
+job_workers = _table(
+    "job_workers",
+    Column("name", String(64), primary_key=True),
+    Column("started_at", Instant, nullable=False),
+    Column("beat_at", Instant, nullable=False),  # last sign of life
+)
+
+secrets = _table(
+    "secrets",
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+REFERENCES_TO_BLOBS = (versions.c.digest, icons.c.digest, annotations.c.digest, slides.c.staged_digest)
+"""Each value in one of these columns is one reference counted by `blobs.refs`; each table also has an `image_id`."""
 
 # -- Audit --------------------------------------------------------------------------------------------------------
 
