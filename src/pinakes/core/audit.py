@@ -143,6 +143,14 @@ def of_image(connection: Executor, image_id: int) -> list[Recorded]:
     return _read(connection.execute(select(*_COLUMNS).where(events.c.image_id == image_id).order_by(events.c.id)))
 
 
+def latest_of_image(connection: Executor, image_id: int, *, before_id: int | None, most: int) -> list[Recorded]:
+    """The same a page at a time, newest first. before_id: where the page before ended."""
+    statement = select(*_COLUMNS).where(events.c.image_id == image_id)
+    if before_id is not None:
+        statement = statement.where(events.c.id < before_id)
+    return _read(connection.execute(statement.order_by(events.c.id.desc()).limit(most)))
+
+
 def of_patient(connection: Executor, patient_id: int) -> list[Recorded]:
     """Everything that happened to a patient and to images of them, oldest first."""
     return _read(connection.execute(select(*_COLUMNS).where(events.c.patient_id == patient_id).order_by(events.c.id)))

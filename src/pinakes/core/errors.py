@@ -8,6 +8,7 @@ APIs: each keeps one table from these classes to its own answers, looked up alon
      │   ├─ InvalidFields        one or more named fields, each with its reasons
      │   ├─ ContentMissing       no bytes were sent where bytes are required
      │   ├─ FormatUnsupported    the bytes are not of the kind this place takes
+     │   ├─ DigestMismatch       the bytes are not those that were announced
      │   └─ ScopeInvalid         a scope text does not follow the grammar
      ├─ Unknown                  there is no such thing, or it may not be seen
      │   ├─ ImageUnknown  ClinicUnknown  StationUnknown  ClinicStationUnknown  PatientUnknown
@@ -23,6 +24,7 @@ APIs: each keeps one table from these classes to its own answers, looked up alon
      │   ├─ InviteExists  AlreadyCollaborator  SelfInvite  AlreadyBookmarked
      │   ├─ ContentExists        the version has its bytes, which never change
      │   └─ WrongState           not while it is as it is; says how that is
+     │       └─ ArrivalRefused   what was put into the inbox of a bucket cannot be taken as it is
      ├─ Refused                  the actor may not
      │   ├─ Unauthenticated      no valid credential
      │   ├─ BadLogin             name and password do not belong together
@@ -30,6 +32,7 @@ APIs: each keeps one table from these classes to its own answers, looked up alon
      │   ├─ KindMissing          the user lacks the image kind
      │   ├─ ScopeMissing         the token lacks the scope
      │   ├─ TooManyJobs          the user has as many waiting or running as they may
+     │   ├─ UploadRefused        a posted form whose policy, or whose target, does not allow it
      │   └─ NotAllowed           visible, but not theirs to change
      ├─ TooLarge                 more bytes than the limit, or than the disk can hold
      ├─ UploadBroken             the body ended early or was malformed
@@ -83,6 +86,10 @@ class FormatUnsupported(Invalid):
     def __init__(self, expected: str) -> None:
         self.expected = expected
         super().__init__(f"The content is not a {expected} file.")
+
+
+class DigestMismatch(Invalid):
+    """The content has another SHA-256 than was announced; nothing was kept."""
 
 
 class ScopeInvalid(Invalid):
@@ -227,6 +234,14 @@ class WrongState(Conflict):
     """It cannot be done in the present state; the message says which that is."""
 
 
+class ArrivalRefused(WrongState):
+    """What was put into the inbox of a bucket cannot be taken as it is; code is S3's word for why."""
+
+    def __init__(self, code: str, message: str | None = None) -> None:
+        self.code = code
+        super().__init__(message)
+
+
 class PatientExists(Conflict):
     """A patient of the same name, date of birth and gender already exists."""
 
@@ -288,6 +303,17 @@ class ScopeMissing(Refused):
 
 class TooManyJobs(Refused):
     """Too many jobs are waiting or running; let some end, or cancel them."""
+
+
+class UploadRefused(Refused):
+    """The form may not be posted; code is S3's word for why, details are further members of its answer."""
+
+    def __init__(
+        self, code: str = "AccessDenied", message: str | None = None, details: Mapping[str, str] | None = None
+    ) -> None:
+        self.code = code
+        self.details = dict(details or {})
+        super().__init__(message)
 
 
 class NotAllowed(Refused):

@@ -11,10 +11,13 @@ T = TypeVar("T")
 _FAR = 2**62
 """Beyond any list, and still a number that both databases can count with."""
 
+LAST = 0
+"""In place of a page's number: the last page, whichever that is. Only for lists that are counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which page is wanted. number counts from 1; size is how many items a page holds.
+    """Which page is wanted. number counts from 1, or is LAST; size is how many items a page holds.
 
     search: only what contains this text, without regard to case and taken literally; empty for everything.
     """
@@ -33,6 +36,19 @@ class PageRequest:
             "page_pattern": like_pattern(self.search.lower()),
         }
 
+    def window(self, total: int) -> dict[str, int]:
+        """What a paged statement of a list of so many items is bound to: exactly the page."""
+        number = self.number if self.number != LAST else max(1, -(-total // self.size))
+        return {"page_size": self.size, "page_offset": min((number - 1) * self.size, _FAR)}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[T]):
+    """The items of one page of a list that is counted, and how many the whole list has."""
+
+    items: tuple[T, ...]
+    total: int
+
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
@@ -49,8 +65,17 @@ class Page(Generic[T]):
 
 def like_pattern(text: str) -> str:
     """The LIKE pattern, with backslash as escape, of texts that contain this one literally."""
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
+    return f"%{prefix_pattern(text)}"
+
+
+def prefix_pattern(text: str) -> str:
+    """The same of texts that begin with this one literally."""
+    return f"{escape_like(text)}%"
+
+
+def escape_like(text: str) -> str:
+    """The text as LIKE takes it literally, with backslash as escape."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def contains_search(column: ColumnElement[str]) -> ColumnElement[bool]:

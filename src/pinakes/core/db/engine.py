@@ -42,6 +42,7 @@ _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",  # what is deleted, the password of an import too, does not stay in the file
     f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_SECONDS * 1000}",
     "PRAGMA cache_size = -16384",
     "PRAGMA temp_store = MEMORY",

@@ -10,6 +10,7 @@
             │     └─ version_memberships       groups that may read the image for the sake of a version
             ├─ grants  group_grants  image_patterns     who else may read one image, until when
             ├─ image_tags ─ tags
+            ├─ machine_texts              what a search looks in
             ├─ icons ────── blobs              a small picture to show beside its name
             ├─ clinical_images                 what only the clinic knows of an image
             ├─ djinn_names  downloads          under which name Djinn CI shows it, and from where it is fetched
@@ -30,6 +31,7 @@ Conventions: ids are positive and never reused (AUTOINCREMENT, identity). Column
 import uuid
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -43,8 +45,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     text,
 )
+
+from pinakes.core.db.substrings import INDEX_MACHINE_TEXTS
 
 metadata = MetaData(
     naming_convention={
@@ -58,6 +63,11 @@ metadata = MetaData(
 # SQLite only gives an AUTOINCREMENT row id to a column declared INTEGER; it is 64 bits wide there all the same.
 Id = BigInteger().with_variant(Integer, "sqlite")
 Instant = BigInteger
+
+
+def _sorted_text(length: int) -> String:
+    """A text that is listed in the order of its characters' numbers, which is SQLite's way, on both databases."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
 def _id() -> Column[int]:
@@ -205,7 +215,7 @@ images = _table(
     _id(),
     Column("uid", String(32), nullable=False, unique=True),  # UUID4, hex
     Column("kind", String(8), nullable=False),  # clinical, machine, slide
-    Column("name", String(256), nullable=False),
+    Column("name", _sorted_text(256), nullable=False),
     Column("description", Text),
     _reference("author_id", "users.id"),
     _reference("namespace_id", "namespaces.id", nullable=True),
@@ -216,6 +226,9 @@ images = _table(
     Index(None, "author_id", "kind"),
     Index(None, "namespace_id"),
     Index(None, "kind", "created_at"),
+    # All that the list of machine images is ordered, filtered and counted by: it is walked without the table.
+    Index("ix_images_listing", "kind", "end_at", "created_at", "id", "visibility", "namespace_id", "author_id"),
+    Index(None, "kind", "name", "id"),
 )
 
 versions = _table(
@@ -247,7 +260,7 @@ tags = _table(
     "tags",
     _id(),
     Column("uid", String(32), nullable=False, unique=True),
-    Column("name", String(128), nullable=False),
+    Column("name", _sorted_text(128), nullable=False),
     Column("name_folded", String(256), nullable=False, unique=True),
     Column("description", String(1024), nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -261,6 +274,16 @@ image_tags = _table(
     UniqueConstraint("image_id", "tag_id"),
     Index(None, "tag_id"),
 )
+
+machine_texts = _table(
+    "machine_texts",
+    Column("image_id", Id, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),  # folded: name, description, names and descriptions of tags, one a line
+)
+for _dialect, _statements in INDEX_MACHINE_TEXTS.items():
+    for _statement in _statements:
+        _ddl = DDL(_statement)  # type: ignore[no-untyped-call]
+        event.listen(machine_texts, "after_create", _ddl.execute_if(dialect=_dialect))
 
 icons = _table(
     "icons",
@@ -371,13 +394,18 @@ djinn_names = _table(
 
 downloads = _table(
     "downloads",
-    Column("image_id", Id, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    _id(),
+    _reference("image_id", "images.id", ondelete="CASCADE"),
+    # The version to be filled. Null: the image was made for it, and has its first version when it has been fetched.
+    _reference("version_id", "versions.id", nullable=True, ondelete="CASCADE"),
     Column("source", Text, nullable=False),  # the URL, its password replaced
     Column("error", Text),
     Column("job_id", BigInteger),  # of jobs
     Column("created_at", Instant, nullable=False),
     Column("started_at", Instant),
     Column("finished_at", Instant),
+    UniqueConstraint("version_id"),
+    Index(None, "image_id"),
 )
 
 # -- Clinic -------------------------------------------------------------------------------------------------------
@@ -563,6 +591,7 @@ slide_logs = _table(
     Column("source", String(8), nullable=False),  # server, client
     Column("created_at", Instant, nullable=False),
     Index(None, "image_id", "id"),
+    Index(None, "image_uid", "id"),
 )
 
 # -- Jobs ---------------------------------------------------------------------------------------------------------

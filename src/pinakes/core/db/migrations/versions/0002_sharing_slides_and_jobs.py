@@ -58,7 +58,9 @@ def _create_bookmarks() -> None:
 def _create_downloads() -> None:
     op.create_table(
         "downloads",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
         sa.Column("image_id", ID, nullable=False),
+        sa.Column("version_id", ID, nullable=True),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("job_id", sa.BigInteger(), nullable=True),
@@ -66,8 +68,12 @@ def _create_downloads() -> None:
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["image_id"], ["images.id"], name="fk_downloads_image_id", ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("image_id", name="pk_downloads"),
+        sa.ForeignKeyConstraint(["version_id"], ["versions.id"], name="fk_downloads_version_id", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name="pk_downloads"),
+        sa.UniqueConstraint("version_id", name="uq_downloads_version_id"),
+        sqlite_autoincrement=True,
     )
+    op.create_index("ix_downloads_image_id", "downloads", ["image_id"])
 
 
 def _create_group_grants() -> None:
@@ -279,6 +285,7 @@ def _create_slide_logs() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_slide_logs_image_id_id", "slide_logs", ["image_id", "id"])
+    op.create_index("ix_slide_logs_image_uid_id", "slide_logs", ["image_uid", "id"])
 
 
 def _create_slides() -> None:
