@@ -31,7 +31,8 @@ from pinakes.core.namespaces.paths import PathReason
 from pinakes.core.page import PageRequest
 from tests.conftest import MovableClock
 from tests.core.clinic.making import at_once, stored_objects
-from tests.core.namespaces.making import QCOW2, counted_statements, make_user, put, share
+from tests.core.namespaces.making import QCOW2, make_user, put, share
+from tests.statements import counted_statements
 
 ANYONE = Actor("djinn")
 

@@ -29,6 +29,7 @@ from pinakes.core.readtrail import ReadTrail
 from pinakes.core.text import check_text, fold
 
 MADE = "made"
+_LOGIN = "login:"
 LOGIN_IDLE_US = 30 * DAY
 _TOUCH_US = HOUR
 _MOST_TOKEN_CHARACTERS = 256
@@ -45,7 +46,17 @@ class Token:
     created_at: Instant
     last_used_at: Instant
     expires_at: Instant | None
+    idle_limit_us: int | None
 
+    @property
+    def lapses_at(self) -> Instant | None:
+        """When it stops working if it is not used any more; None for never."""
+        ends = [self.expires_at, None if self.idle_limit_us is None else self.last_used_at + self.idle_limit_us]
+        return min((end for end in ends if end is not None), default=None)
+
+
+TOKEN_COLUMNS = tuple(tokens.c[name] for name in Token.__dataclass_fields__)
+"""The columns that make a Token, in order."""
 
 _LOOK_UP = Query(
     select(
@@ -67,15 +78,7 @@ _LOOK_UP = Query(
     .where(tokens.c.digest == bindparam("digest"))
 )
 _INSERT = insert(tokens).returning(tokens.c.id)
-_LIST = select(
-    tokens.c.id,
-    tokens.c.name,
-    tokens.c.origin,
-    tokens.c.scope,
-    tokens.c.created_at,
-    tokens.c.last_used_at,
-    tokens.c.expires_at,
-).order_by(tokens.c.id)
+_LIST = select(*TOKEN_COLUMNS).order_by(tokens.c.id)
 _LOGOUT = delete(tokens).where(tokens.c.id == bindparam("token_id"), tokens.c.origin == bindparam("login"))
 _PASSWORD = select(schema.users.c.password_hash).where(schema.users.c.name_folded == bindparam("folded"))
 
@@ -133,7 +136,7 @@ class Credentials:
     def logout(self, actor: Actor) -> None:
         """Revoke the caller's own token if a login through the same API gave it; every other token stays."""
         with self._database.write() as transaction:
-            gone = transaction.execute(_LOGOUT, {"token_id": actor.token_id, "login": f"login:{actor.api}"}).rowcount
+            gone = transaction.execute(_LOGOUT, {"token_id": actor.token_id, "login": _LOGIN + actor.api}).rowcount
             if gone:
                 event = Event(Action.TOKEN_REVOKE, subject=f"token:{actor.token_id}")
                 audit.record(transaction, actor, self._clock(), event)
@@ -147,7 +150,7 @@ class Credentials:
             user = users.find_by_name(transaction, name)
             if user is None:
                 raise UserUnknown
-            return self._issue(transaction, actor, user.id, MADE, label, scope, expires_at, None)[1]
+            return self.issue(transaction, actor, user.id, MADE, label, scope, expires_at, None)[1]
 
     def list(self, name: str) -> list[Token]:
         """The tokens of a user, by id. Raises UserUnknown."""
@@ -156,7 +159,7 @@ class Credentials:
             if user is None:
                 raise UserUnknown
             rows = connection.execute(_LIST.where(tokens.c.user_id == user.id)).all()
-        return [_token(row) for row in rows]
+        return [token_of(row) for row in rows]
 
     def revoke(self, actor: Actor, token_id: int) -> None:
         """Raises TokenUnknown."""
@@ -170,10 +173,10 @@ class Credentials:
         actor = Actor(
             api, user.id, user.name, user.email, user.created_at, user.kinds, is_staff=user.is_staff, scope=None
         )
-        _, token = self._issue(transaction, actor, user.id, f"login:{api}", "", None, None, LOGIN_IDLE_US)
+        _, token = self.issue(transaction, actor, user.id, _LOGIN + api, "", None, None, LOGIN_IDLE_US)
         return actor, token
 
-    def _issue(
+    def issue(
         self,
         transaction: Transaction,
         actor: Actor,
@@ -184,6 +187,7 @@ class Credentials:
         expires_at: Instant | None,
         idle_limit_us: int | None,
     ) -> tuple[int, str]:
+        """Make a token, within a larger operation; its id, and its text, which is not kept."""
         token = secrets.token_hex(20)  # 40 hex digits, as tscharts clients have seen (contract A5)
         now = self._clock()
         row = {
@@ -198,7 +202,7 @@ class Credentials:
             "idle_limit_us": idle_limit_us,
         }
         token_id: int = transaction.execute(_INSERT, row).scalar_one()
-        action = Action.TOKEN_CREATE if origin == MADE else Action.USER_LOGIN
+        action = Action.USER_LOGIN if origin.startswith(_LOGIN) else Action.TOKEN_CREATE
         audit.record(transaction, actor, now, Event(action, subject=f"token:{token_id}", detail={"user": user_id}))
         return token_id, token
 
@@ -209,8 +213,11 @@ class Credentials:
             return logins.record_failure(transaction, address, name, now)
 
 
-def _token(row: Any) -> Token:
-    return Token(row[0], row[1], row[2], None if row[3] is None else Scope.parse(row[3]), row[4], row[5], row[6])
+def token_of(row: Any) -> Token:
+    """A token from a row of TOKEN_COLUMNS."""
+    token_id, name, origin, scope, created_at, last_used_at, expires_at, idle_limit_us = row
+    known = None if scope is None else _scope(scope)
+    return Token(token_id, name, origin, known, created_at, last_used_at, expires_at, idle_limit_us)
 
 
 def _digest(token: str) -> str:

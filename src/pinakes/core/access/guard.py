@@ -10,6 +10,13 @@ def require_user(actor: Actor, kind: Kind, resource: Resource, permission: Permi
         raise Unauthenticated
     if not actor.has_kind(kind):
         raise KindMissing
+    return require_account(actor, resource, permission)
+
+
+def require_account(actor: Actor, resource: Resource, permission: Permission) -> int:
+    """The same for what has nothing to do with kinds. Raises Unauthenticated, ScopeMissing."""
+    if actor.user_id is None:
+        raise Unauthenticated
     require_scope(actor, resource, permission)
     return actor.user_id
 

@@ -1,7 +1,7 @@
 """Users: accounts, the kinds of image they have to do with, and whether they are staff."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,7 @@ COLUMNS = (
 
 _BY_ID = select(*COLUMNS).where(users.c.id == bindparam("user_id"))
 _BY_NAME = select(*COLUMNS).where(users.c.name_folded == bindparam("folded"))
+_BY_NAMES = select(*COLUMNS).where(users.c.name_folded.in_(bindparam("folded_names", expanding=True)))
 _BY_HANDLE = select(*COLUMNS).where(
     or_(users.c.name_folded == bindparam("folded"), users.c.email_folded == bindparam("folded"))
 )
@@ -82,6 +83,14 @@ def find_by_name(connection: Executor, name: str) -> User | None:
     """Without regard to case."""
     row = connection.execute(_BY_NAME, {"folded": fold(name)}).first()
     return user_of(row) if row else None
+
+
+def find_many(connection: Executor, folded_names: Sequence[str]) -> list[User]:
+    """The users of these case-folded names, in no order."""
+    if not folded_names:
+        return []
+    rows = connection.execute(_BY_NAMES, {"folded_names": folded_names})
+    return [user_of(row) for row in rows]
 
 
 def find_by_handle(connection: Executor, handle: str) -> User | None:

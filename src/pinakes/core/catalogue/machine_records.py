@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, insert, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, insert, or_, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 
 from pinakes.core.access import policy
@@ -21,11 +21,26 @@ from pinakes.core.catalogue.records import VERSION_COLUMNS, Version, version_of
 from pinakes.core.clock import Instant
 from pinakes.core.db.engine import Executor, Transaction
 from pinakes.core.db.query import Query
-from pinakes.core.db.schema import collaborators, djinn_names, images, namespaces, users, versions
+from pinakes.core.db.schema import collaborators, djinn_names, downloads, images, namespaces, users, versions
 from pinakes.core.errors import NameTaken
 from pinakes.core.namespaces.places import Place
 from pinakes.core.namespaces.records import Namespace, namespace_columns, namespace_of, with_parents
 from pinakes.core.page import PageRequest, contains_search
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """How the content of an image, or of one version, is or was fetched from a URL.
+
+    source: the URL, its password replaced.   error: why it failed, for people.
+    started_at, finished_at: None until then.
+    """
+
+    source: str
+    error: str | None
+    created_at: Instant
+    started_at: Instant | None
+    finished_at: Instant | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +50,7 @@ class MachineImage:
     ci_name: under which Djinn CI shows it; None for one it does not show.
     version: the one the name was given to; without a name the newest that has content. None while there is none, as
     of an image that is still being fetched.
+    download: for an image that was made to be fetched from a URL.
     """
 
     id: int
@@ -47,12 +63,16 @@ class MachineImage:
     namespace: Namespace | None
     version: Version | None
     facts: ImageFacts
+    download: Download | None
 
     @property
     def owner(self) -> Person:
         """Of the namespace it lies in; else the author."""
         return self.namespace.owner if self.namespace else self.author
 
+
+DOWNLOAD_COLUMNS = tuple(downloads.c[name] for name in Download.__dataclass_fields__)
+"""The columns that make a Download, in order."""
 
 _place = namespaces.alias("place")
 _place_owner = users.alias("place_owner")
@@ -73,19 +93,30 @@ _OWN_COLUMNS = (
 )
 _AUTHOR = len(_OWN_COLUMNS)
 _VERSION = _AUTHOR + PERSON_WIDTH
-_NAMESPACE = _VERSION + len(VERSION_COLUMNS)
+_DOWNLOAD = _VERSION + len(VERSION_COLUMNS)
+_NAMESPACE = _DOWNLOAD + len(DOWNLOAD_COLUMNS)
 
 _NEWEST_ID = (
     select(func.max(_newest.c.id))
     .where(_newest.c.image_id == images.c.id, _newest.c.digest.is_not(None))
     .correlate(images)
 )
+# A name shows the version it was given to, and nothing while it waits for one: others may be of any format.
+_SHOWN_ID = case(
+    (djinn_names.c.image_id.is_(None), _NEWEST_ID.scalar_subquery()),
+    else_=djinn_names.c.version_id,
+)
 _ROWS = select(
-    *_OWN_COLUMNS, *person_columns(_author), *VERSION_COLUMNS, *namespace_columns(_place, _place_owner)
+    *_OWN_COLUMNS,
+    *person_columns(_author),
+    *VERSION_COLUMNS,
+    *DOWNLOAD_COLUMNS,
+    *namespace_columns(_place, _place_owner),
 ).select_from(
     images.join(_author, _author.c.id == images.c.author_id)
     .outerjoin(djinn_names, djinn_names.c.image_id == images.c.id)
-    .outerjoin(versions, versions.c.id == func.coalesce(djinn_names.c.version_id, _NEWEST_ID.scalar_subquery()))
+    .outerjoin(versions, versions.c.id == _SHOWN_ID)
+    .outerjoin(downloads, and_(downloads.c.image_id == images.c.id, downloads.c.version_id.is_(None)))
     .outerjoin(_place, _place.c.id == images.c.namespace_id)
     .outerjoin(_place_owner, _place_owner.c.id == _place.c.owner_id)
 )
@@ -122,8 +153,11 @@ def _image_of(row: Sequence[Any]) -> MachineImage:
         bool(is_collaborator),
         bool(is_granted),
     )
-    version = version_of(row[_VERSION:_NAMESPACE])
-    return MachineImage(image_id, uid, name, ci_name, created_at, modified_at, author, namespace, version, facts)
+    version = version_of(row[_VERSION:_DOWNLOAD])
+    download = None if row[_DOWNLOAD] is None else Download(*row[_DOWNLOAD:_NAMESPACE])
+    return MachineImage(
+        image_id, uid, name, ci_name, created_at, modified_at, author, namespace, version, facts, download
+    )
 
 
 # -- Lists --------------------------------------------------------------------------------------------------------
@@ -234,3 +268,27 @@ def claim(
         transaction.execute(_CLAIM, row)
     except IntegrityError as exc:
         raise NameTaken(name) from exc
+
+
+_WAITING = Query(
+    select(djinn_names.c.name).where(
+        djinn_names.c.image_id == bindparam("image_id"), djinn_names.c.version_id.is_(None)
+    )
+)
+
+
+def has_waiting_name(connection: Executor, image_id: int) -> bool:
+    """Whether an image has a name that was not given to a version yet."""
+    return _WAITING.first(connection, {"image_id": image_id}) is not None
+
+
+_GIVE = (
+    update(djinn_names)
+    .where(djinn_names.c.image_id == bindparam("named_id"), djinn_names.c.version_id.is_(None))
+    .values(version_id=bindparam("given_id"))
+)
+
+
+def give_name(transaction: Transaction, image_id: int, version_id: int) -> None:
+    """Give the name that an image has been waiting under to its version; nothing for an image without a name."""
+    transaction.execute(_GIVE, {"named_id": image_id, "given_id": version_id})

@@ -14,7 +14,7 @@ from pinakes.core.catalogue.records import NewImage
 from pinakes.core.clock import Clock, Instant
 from pinakes.core.content.store import Reader
 from pinakes.core.content.uploads import Upload
-from pinakes.core.db.engine import Database
+from pinakes.core.db.engine import Database, Transaction
 from pinakes.core.errors import BlobUnknown, FormatUnsupported, ImageUnknown, InvalidFields, NotAllowed
 from pinakes.core.namespaces import tree
 from pinakes.core.namespaces.namespaces import visible
@@ -73,7 +73,7 @@ class Machines:
         Raises InvalidFields with NameReason, PathReason or PlaceReason; with the last, it is the only one.
         """
         author_id = require_user(actor, Kind.MACHINE, Resource.IMAGE, Permission.WRITE)
-        problems = _problems_of_ci_name(ci_name)
+        problems = problems_of_ci_name(ci_name)
         place = None
         with self._database.read() as connection:
             try:
@@ -100,17 +100,29 @@ class Machines:
         if new.ci_name is not None:
             check_format(upload.head)
         with self._database.write() as transaction:
-            now = self._clock()
-            place = ensure_place(transaction, actor, path, now) if path else None
-            if place is None:
-                tree.lock_names(transaction, author_id)
-            entry = _entry(new, author_id, place)
-            image_id, version_id = self._images.ingest(transaction, actor, entry, upload)
-            if new.ci_name is not None:
-                records.claim(transaction, author_id, place, new.ci_name, image_id, version_id)
-            made = records.find(transaction, actor, image_id, now)
+            image_id = self._enter(transaction, actor, author_id, new, path, upload)
+            made = records.find(transaction, actor, image_id, self._clock())
         assert made is not None
         return made
+
+    def announce(self, transaction: Transaction, actor: Actor, new: NewMachine) -> int:
+        """Catalogue an image whose content is still to come, in the caller's transaction; its id.
+
+        Its name is taken from now on. Raises InvalidFields, NameTaken.
+        """
+        author_id = require_user(actor, Kind.MACHINE, Resource.IMAGE, Permission.WRITE)
+        return self._enter(transaction, actor, author_id, new, _checked(new), None)
+
+    def fill(self, transaction: Transaction, actor: Actor, image_id: int, version_id: int, upload: Upload) -> None:
+        """Give a version its content, in the caller's transaction. Asks no permission.
+
+        If the image's Djinn name waits for a version, it is given to this one, which must then be a qcow2.
+        Raises ImageUnknown, ContentExists, FormatUnsupported.
+        """
+        if records.has_waiting_name(transaction, image_id):
+            check_format(upload.head)
+        self._images.fill_version(transaction, actor, image_id, version_id, upload)
+        records.give_name(transaction, image_id, version_id)
 
     def get(self, actor: Actor, image_id: int) -> MachineImage:
         """An image that Djinn CI shows. Raises ImageUnknown."""
@@ -161,6 +173,29 @@ class Machines:
             if not self._images.remove(transaction, actor, image_id):
                 raise ImageUnknown
 
+    def _enter(
+        self,
+        transaction: Transaction,
+        actor: Actor,
+        author_id: int,
+        new: NewMachine,
+        path: NamespacePath | None,
+        upload: Upload | None,
+    ) -> int:
+        """The namespace, the image, its version if there is an upload, and its name; the image's id."""
+        place = ensure_place(transaction, actor, path, self._clock()) if path else None
+        if place is None:
+            tree.lock_names(transaction, author_id)
+        entry = _entry(new, author_id, place)
+        version_id = None
+        if upload is None:
+            image_id = self._images.announce(transaction, actor, entry)
+        else:
+            image_id, version_id = self._images.ingest(transaction, actor, entry, upload)
+        if new.ci_name is not None:
+            records.claim(transaction, author_id, place, new.ci_name, image_id, version_id)
+        return image_id
+
     def _named(self, actor: Actor, image_id: int) -> MachineImage:
         now = self._clock()
         with self._database.read() as connection:
@@ -193,7 +228,7 @@ def _entry(new: NewMachine, author_id: int, place: Place | None) -> NewImage:
 
 def _checked(new: NewMachine) -> NamespacePath | None:
     """The path to put the image under. Raises InvalidFields."""
-    problems = _problems_of_ci_name(new.ci_name) if new.ci_name is not None else {}
+    problems = problems_of_ci_name(new.ci_name) if new.ci_name is not None else {}
     problems |= _problems_of_text("name", new.name, most=_MOST_NAME, is_required=True)
     path = None
     try:
@@ -210,7 +245,8 @@ def _checked(new: NewMachine) -> NamespacePath | None:
     return path
 
 
-def _problems_of_ci_name(name: str) -> dict[str, tuple[str, ...]]:
+def problems_of_ci_name(name: str) -> dict[str, tuple[str, ...]]:
+    """What is wrong with a name for Djinn CI, under the key `name`."""
     if not name:
         return {"name": (NameReason.MISSING,)}
     if not _CI_NAME.fullmatch(name):

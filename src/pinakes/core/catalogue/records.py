@@ -1,21 +1,33 @@
 """The SQL of images, versions and tags."""
 
+import dataclasses
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, case, delete, func, insert, select, union_all
+from sqlalchemy import bindparam, case, delete, func, insert, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pinakes.core.access import policy
 from pinakes.core.access.policy import ImageFacts
 from pinakes.core.actor import Actor, Kind, Visibility
+from pinakes.core.catalogue import machine_texts
 from pinakes.core.clock import Instant
 from pinakes.core.db.engine import Executor, Transaction
 from pinakes.core.db.query import Query
-from pinakes.core.db.schema import REFERENCES_TO_BLOBS, clinical_images, image_tags, images, namespaces, tags, versions
+from pinakes.core.db.schema import (
+    REFERENCES_TO_BLOBS,
+    clinical_images,
+    image_tags,
+    images,
+    jobs,
+    namespaces,
+    tags,
+    versions,
+)
 from pinakes.core.errors import ContentPending
+from pinakes.core.jobs.kinds import JobState
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +85,19 @@ class NewImage:
 
 @dataclass(frozen=True, slots=True)
 class NewVersion:
-    """What is known of a content when it becomes a version."""
+    """What is known of a version when it is made. digest, size_bytes, format: None while its content is to come."""
 
     name: str
-    digest: str
-    size_bytes: int
-    format: str
+    digest: str | None = None
+    size_bytes: int | None = None
+    format: str | None = None
+    end_at: Instant | None = None
+    change_log: str = ""
+    parent_id: int | None = None
+    allows_imaging: bool = True
+    doc_object_id: str | None = None
+    min_cpu: int | None = None
+    min_mem_mb: int | None = None
 
 
 VERSION_COLUMNS = tuple(versions.c[name] for name in Version.__dataclass_fields__)
@@ -179,6 +198,8 @@ def add(transaction: Transaction, new: NewImage, now: Instant) -> int:
         "modified_at": now,
     }
     image_id: int = transaction.execute(_INSERT_IMAGE, row).scalar_one()
+    if new.kind is Kind.MACHINE:
+        machine_texts.put(transaction, [image_id])
     return image_id
 
 
@@ -187,16 +208,36 @@ def add_version(transaction: Transaction, image_id: int, author_id: int, new: Ne
     row = {
         "uid": uuid.uuid4().hex,
         "image_id": image_id,
-        "name": new.name,
-        "digest": new.digest,
-        "size_bytes": new.size_bytes,
-        "format": new.format,
         "author_id": author_id,
         "created_at": now,
-        "end_at": None,
+        **dataclasses.asdict(new),
     }
     version_id: int = transaction.execute(_INSERT_VERSION, row).scalar_one()
     return version_id
+
+
+_HAS_VERSION = select(versions.c.id).where(
+    versions.c.image_id == bindparam("image_id"), versions.c.name == bindparam("name")
+)
+
+
+def has_version(connection: Executor, image_id: int, name: str) -> bool:
+    """Whether an image has a version of a name, with content or without."""
+    return connection.execute(_HAS_VERSION, {"image_id": image_id, "name": name}).first() is not None
+
+
+_FILL_VERSION = (
+    update(versions)
+    .where(versions.c.id == bindparam("version_id"), versions.c.digest.is_(None))
+    .values(digest=bindparam("new_digest"), size_bytes=bindparam("new_size_bytes"), format=bindparam("new_format"))
+    .returning(versions.c.id)
+)
+
+
+def fill_version(transaction: Transaction, version_id: int, digest: str, size_bytes: int, format_name: str) -> bool:
+    """Give a version its content; False if it has some already or is gone. Call `hold` on its image before."""
+    row = {"version_id": version_id, "new_digest": digest, "new_size_bytes": size_bytes, "new_format": format_name}
+    return transaction.execute(_FILL_VERSION, row).first() is not None
 
 
 _DIGESTS = union_all(
@@ -205,14 +246,26 @@ _DIGESTS = union_all(
         for column in REFERENCES_TO_BLOBS
     )
 )
-_DELETE = delete(images).where(images.c.id == bindparam("image_id")).returning(images.c.id)
+_DELETE = delete(images).where(images.c.id == bindparam("image_id"))
+_HOLD = select(images.c.id).where(images.c.id == bindparam("image_id")).with_for_update()
+
+
+def hold(transaction: Transaction, image_id: int) -> bool:
+    """Keep an image as it is for others until the transaction ends; False if it is gone.
+
+    Whoever changes a reference to a blob that hangs on an image holds it first, or the image's removal could release
+    a digest that has just been replaced, and leave the new one behind.
+    """
+    return transaction.execute(_HOLD, {"image_id": image_id}).first() is not None
 
 
 def remove(transaction: Transaction, image_id: int) -> list[str] | None:
     """Delete an image and all that hangs on it; the digests it referred to. None if it was gone already."""
+    if not hold(transaction, image_id):
+        return None
     digests = list(transaction.execute(_DIGESTS, {"image_id": image_id}).scalars())
-    gone = transaction.execute(_DELETE, {"image_id": image_id}).first()
-    return digests if gone else None
+    transaction.execute(_DELETE, {"image_id": image_id})
+    return digests
 
 
 # -- Tags ---------------------------------------------------------------------------------------------------------
@@ -224,12 +277,12 @@ _INSERT_TAG = {
 _FIND_TAG = select(tags.c.id).where(tags.c.name_folded == bindparam("name_folded"))
 
 
-def ensure_tag(transaction: Transaction, name: str, now: Instant) -> tuple[int, bool]:
+def ensure_tag(transaction: Transaction, name: str, now: Instant, *, description: str = "") -> tuple[int, bool]:
     """The id of the tag of that name in any case, and whether it had to be made."""
     folded = name.casefold()
     made = transaction.execute(
         _INSERT_TAG[transaction.is_local],
-        {"uid": uuid.uuid4().hex, "name": name, "name_folded": folded, "description": "", "created_at": now},
+        {"uid": uuid.uuid4().hex, "name": name, "name_folded": folded, "description": description, "created_at": now},
     ).rowcount
     tag_id: int = transaction.execute(_FIND_TAG, {"name_folded": folded}).scalar_one()
     return tag_id, bool(made)
@@ -238,6 +291,15 @@ def ensure_tag(transaction: Transaction, name: str, now: Instant) -> tuple[int, 
 def tag(transaction: Transaction, image_id: int, tag_ids: Sequence[int]) -> None:
     if tag_ids:
         transaction.execute(insert(image_tags), [{"image_id": image_id, "tag_id": tag_id} for tag_id in tag_ids])
+        machine_texts.put(transaction, [image_id])
+
+
+def change(transaction: Transaction, image_id: int, values: Mapping[str, Any], now: Instant) -> None:
+    """Change columns of an image, and say when."""
+    changes = {**values, "modified_at": now}
+    transaction.execute(update(images).where(images.c.id == image_id).values(changes))
+    if not changes.keys().isdisjoint({"name", "description"}):
+        machine_texts.put(transaction, [image_id])
 
 
 def tag_names(connection: Executor, image_id: int) -> list[str]:
@@ -249,6 +311,18 @@ def tag_names(connection: Executor, image_id: int) -> list[str]:
         .order_by(tags.c.name)
     )
     return list(connection.execute(statement).scalars())
+
+
+# -- Jobs ---------------------------------------------------------------------------------------------------------
+
+_ACTIVE_JOBS = select(jobs.c.id).where(
+    jobs.c.image_id == bindparam("image_id"), jobs.c.state.in_([JobState.QUEUED.value, JobState.RUNNING.value])
+)
+
+
+def active_jobs(connection: Executor, image_id: int) -> list[int]:
+    """The ids of the jobs that wait to work, or are at work, on an image; ascending."""
+    return list(connection.execute(_ACTIVE_JOBS.order_by(jobs.c.id), {"image_id": image_id}).scalars())
 
 
 # -- Clinical facts -----------------------------------------------------------------------------------------------

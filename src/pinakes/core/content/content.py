@@ -1,13 +1,14 @@
 """Content: the store and the blob rows together. The one way in and out for the bytes of images."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 
 from pinakes.core.clock import Clock
 from pinakes.core.content import blobs
 from pinakes.core.content.blobs import Blob
 from pinakes.core.content.store import ContentStore, Reader, new_key
-from pinakes.core.content.uploads import State, Upload
+from pinakes.core.content.uploads import Found, Incoming, State, Upload
 from pinakes.core.db.engine import Database, Transaction
 from pinakes.core.errors import BlobUnknown, StoreUnavailable, TooLarge, Unavailable
 
@@ -33,24 +34,50 @@ class Content:
         self._database = database
         self._store = store
         self._clock = clock
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._reserve_bytes = reserve_bytes
 
     def admit(self, expected_bytes: int) -> None:
         """Raises TooLarge if an upload of so many bytes cannot be taken, judged before any is read."""
-        if self._max_bytes is not None and expected_bytes > self._max_bytes:
-            raise TooLarge(self._max_bytes)
+        if self.max_bytes is not None and expected_bytes > self.max_bytes:
+            raise TooLarge(self.max_bytes)
         free = self._store.free_bytes()
         if free is not None and expected_bytes > (room := max(0, free - self._reserve_bytes)):
             raise TooLarge(room)
 
-    def receive(self, expected_bytes: int | None = None) -> Upload:
-        """Begin an upload. Raises TooLarge, StorageFull, StoreUnavailable."""
+    def receive(
+        self, expected_bytes: int | None = None, *, max_bytes: int | None = None, further: Collection[str] = ()
+    ) -> Upload:
+        """Begin an upload. Raises TooLarge, StorageFull, StoreUnavailable.
+
+        max_bytes: a limit of its own beside the one for all.   further: see `Upload`.
+        """
         if expected_bytes is not None:
             self.admit(expected_bytes)
-        return Upload(self._store, new_key(), max_bytes=self._max_bytes, expected_bytes=expected_bytes)
+        limits = [limit for limit in (max_bytes, self.max_bytes) if limit is not None]
+        return Upload(
+            self._store,
+            new_key(),
+            max_bytes=min(limits, default=None),
+            expected_bytes=expected_bytes,
+            further=further,
+        )
 
-    def adopt(self, transaction: Transaction, upload: Upload) -> str:
+    def take(self, put: Callable[[str], None]) -> Found:
+        """Have an object put into the store under a new key by other means, and read it, so that it can be adopted.
+
+        Raises what `put` raises, ContentMissing if nothing is in it, StoreUnavailable.
+        """
+        key = new_key()
+        try:
+            put(key)
+            return Found(self._store, key)
+        except BaseException:
+            with suppress(StoreUnavailable):  # the error that led here is the one to be told; the sweep will do it
+                self._store.delete(key)
+            raise
+
+    def adopt(self, transaction: Transaction, upload: Incoming) -> str:
         """Make a finished upload the content of something in this transaction; its digest.
 
         The bytes are kept if the transaction commits. Where the digest is known already, the older object is

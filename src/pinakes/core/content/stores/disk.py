@@ -38,12 +38,14 @@ _WRITEBACK_BYTES = 16 * 1024 * 1024
 
 
 class DiskStore:
-    """Objects as files under `root`, which is made if it is missing."""
+    """Objects as files under `root`. makes: whether that is made if it is missing."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, makes: bool = True) -> None:
         """Raises StorageFull or StoreUnavailable."""
         self._partial = root / "partial"
         self._objects = root / "objects"
+        if not makes and not self._objects.is_dir():
+            raise StoreUnavailable(f"There are images, but {self._objects} is missing: is its volume mounted?")
         with _translated():
             _make_tree(root, self._partial, self._objects)
 
