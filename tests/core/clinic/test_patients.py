@@ -170,7 +170,7 @@ def test_an_image_being_made_while_its_patient_is_deleted_goes_too(archive: Arch
         may_end.wait(10)
         return archive.clock()
 
-    images = Images(archive.database, archive.content, archive.trail, held_up)
+    images = Images(archive.database, archive.content, archive.trail, archive.jobs, held_up)
     slow = replace(archive, clinical_images=ClinicalImages(archive.database, images, archive.clock))
     with ThreadPoolExecutor(2) as pool:
         made = pool.submit(make_image, slow, actor, patient_id)

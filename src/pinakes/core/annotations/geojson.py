@@ -1,0 +1,122 @@
+"""Annotations as GeoJSON, for QuPath and others that read no XML (pathomiq contract section 7).
+
+A feature collection of annotation objects in level-0 pixels. A hole is an inner ring of the polygon it lies in; one
+that lies in none cuts nothing out, and GeoJSON has no way to tell of it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from pinakes.core.annotations import geometry
+from pinakes.core.annotations.model import Layer, Markup, Numbers, Region, Shape
+from pinakes.core.errors import WrongState
+
+MEDIA_TYPE = "application/geo+json"
+REVISION = "geojson1"
+"""To be counted up whenever the same annotation would give other bytes."""
+
+_PIECE_BYTES = 64 * 1024
+_PIECE_VERTICES = 4096
+
+_encode = msgspec.json.encode
+
+
+def write(markup: Markup) -> Iterator[bytes]:
+    """The document in pieces of about 64 KiB.
+
+    Raises WrongState, before the first piece, if finding what the holes lie in would take too long.
+    """
+    try:
+        homes = [geometry.homes(layer.regions) for layer in markup.layers]
+    except geometry.TooInvolved as exc:
+        raise WrongState("The holes of this annotation are too many and too intertwined for GeoJSON.") from exc
+    return _gathered(_collection(markup, homes))
+
+
+def _gathered(parts: Iterator[bytes]) -> Iterator[bytes]:
+    piece = bytearray()
+    for part in parts:
+        piece += part
+        if len(piece) >= _PIECE_BYTES:
+            yield bytes(piece)
+            piece = bytearray()
+    yield bytes(piece)
+
+
+def _collection(markup: Markup, homes: Sequence[Mapping[int, Sequence[int]]]) -> Iterator[bytes]:
+    yield b'{"type":"FeatureCollection","features":['
+    separator = b"\n"
+    for layer, holes_of in zip(markup.layers, homes, strict=True):
+        for position, region in enumerate(layer.regions):
+            if region.is_hole or not region.xs:
+                continue
+            yield separator
+            separator = b",\n"
+            yield from _feature(layer, region, [layer.regions[hole] for hole in holes_of.get(position, ())])
+    yield b"\n]}\n"
+
+
+def _feature(layer: Layer, region: Region, holes: Sequence[Region]) -> Iterator[bytes]:
+    yield b'{"type":"Feature","geometry":'
+    yield from _geometry(region, holes)
+    yield b',"properties":' + _encode(_properties(layer, region)) + b"}"
+
+
+def _properties(layer: Layer, region: Region) -> dict[str, Any]:
+    properties: dict[str, Any] = {"objectType": "annotation"}
+    if region.text:
+        properties["name"] = region.text
+    if layer.name:
+        properties["classification"] = {"name": layer.name}
+        if layer.colour is not None:
+            properties["classification"]["color"] = layer.colour
+    return properties
+
+
+def _geometry(region: Region, holes: Sequence[Region]) -> Iterator[bytes]:
+    """As a polygon if it encloses anything, else as the line or the points it is."""
+    xs, ys = geometry.outline(region)
+    if geometry.has_outline(region) and _is_ring(xs, ys):
+        yield b'{"type":"Polygon","coordinates":['
+        yield from _ring(xs, ys)
+        for hole in map(geometry.outline, holes):
+            if _is_ring(*hole):
+                yield b","
+                yield from _ring(*hole)
+        yield b"]}"
+    elif len(xs) == 1:
+        yield b'{"type":"Point","coordinates":' + _encode((xs[0], ys[0])) + b"}"
+    else:
+        kind = b"MultiPoint" if region.shape is Shape.POINTS else b"LineString"
+        yield b'{"type":"%b","coordinates":[' % kind
+        yield from _positions(xs, ys)
+        yield b"]}"
+
+
+def _is_ring(xs: Numbers, ys: Numbers) -> bool:
+    """Whether there are enough vertices for one: a ring has four, counting the last, which is the first again."""
+    return len(xs) + (not _is_closed(xs, ys)) >= 4
+
+
+def _ring(xs: Numbers, ys: Numbers) -> Iterator[bytes]:
+    """A ring ends where it began (RFC 7946 section 3.1.6)."""
+    yield b"["
+    yield from _positions(xs, ys)
+    if not _is_closed(xs, ys):
+        yield b"," + _encode((xs[0], ys[0]))
+    yield b"]"
+
+
+def _is_closed(xs: Numbers, ys: Numbers) -> bool:
+    return (xs[0], ys[0]) == (xs[-1], ys[-1])
+
+
+def _positions(xs: Numbers, ys: Numbers) -> Iterator[bytes]:
+    positions = zip(xs, ys, strict=True)
+    separator = b""
+    while some := list(islice(positions, _PIECE_VERTICES)):
+        yield separator + _encode(some)[1:-1]
+        separator = b","
