@@ -80,9 +80,12 @@ class Inbound:
 
 
 class Outbound:
-    """The `send` of a request: no body on HEAD, `Connection: close` where the connection cannot go on."""
+    """The `send` of a request: no body on HEAD, `Connection: close` where the connection cannot go on.
 
-    __slots__ = ("_inbound", "_is_head", "_is_http1", "_send", "is_complete", "is_started")
+    added: headers that go with whatever is answered, besides the answer's own.
+    """
+
+    __slots__ = ("_inbound", "_is_head", "_is_http1", "_send", "added", "is_complete", "is_started")
 
     def __init__(self, scope: Scope, send: Send, inbound: Inbound) -> None:
         self._send = send
@@ -91,10 +94,13 @@ class Outbound:
         self._is_http1 = scope.get("http_version", "1.1").startswith("1")
         self.is_started = False
         self.is_complete = False
+        self.added: list[tuple[bytes, bytes]] = []
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.is_started = True
+            if self.added:
+                message = {**message, "headers": [*message.get("headers", ()), *self.added]}
             if self._is_http1 and self._inbound.must_close:
                 headers = [pair for pair in message.get("headers", ()) if pair[0].lower() != b"connection"]
                 message = {**message, "headers": [*headers, (b"connection", b"close")]}

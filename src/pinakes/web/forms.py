@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -29,6 +29,25 @@ class FilePart:
 OnFile = Callable[[FilePart], Sink | None]
 
 
+@dataclass(frozen=True, slots=True)
+class PartHead:
+    """The head of any part. file_name: None if the part has none, which is not the same as an empty one."""
+
+    name: str
+    file_name: str | None
+    content_type: str
+
+
+class Parts(Protocol):
+    """What is told of the parts of a form, in their order; whatever it raises ends the reading."""
+
+    def begin_part(self, head: PartHead) -> None: ...
+
+    def take_data(self, piece: bytes) -> None: ...
+
+    def end_part(self) -> None: ...
+
+
 async def read_form(
     chunks: AsyncIterator[bytes],
     content_type: str,
@@ -46,7 +65,7 @@ async def read_form(
     Raises Invalid for what is no such form or exceeds its limits (64 parts, 64 KiB a field), UploadBroken if it ends
     before its closing boundary, and what on_file or its sink raise.
     """
-    reader = FormReader(_boundary(content_type), on_file, file_fields)
+    reader = FormReader(boundary_of(content_type), on_file, file_fields)
     async with Feed(reader.feed, bridge) as feed:
         async for chunk in chunks:
             await feed.put(chunk)
@@ -61,13 +80,61 @@ class FormReader:
         self._file_fields = file_fields
         self._fields: dict[str, str] = {}
         self._parts = 0
-        self._is_complete = False
-        self._headers: dict[bytes, bytes] = {}
-        self._header_name = bytearray()
-        self._header_value = bytearray()
         self._field_name = ""
         self._field: bytearray | None = None
         self._sink: Sink | None = None
+        self._reader = PartReader(boundary, self)
+
+    def feed(self, piece: bytes | bytearray) -> None:
+        """Raises Invalid, and what on_file or its sink raise."""
+        self._reader.feed(piece)
+
+    def close(self) -> dict[str, str]:
+        """The fields. Raises UploadBroken if the form did not come to its end."""
+        if not self._reader.is_complete:
+            raise UploadBroken
+        return self._fields
+
+    def begin_part(self, head: PartHead) -> None:
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise Invalid(f"The form has more than {MAX_PARTS} parts.")
+        if head.file_name is None and head.name not in self._file_fields:
+            self._field_name, self._field = head.name, bytearray()
+            return
+        self._field = None
+        self._sink = self._on_file(FilePart(head.name, head.file_name or "", head.content_type))
+
+    def take_data(self, piece: bytes) -> None:
+        if self._field is not None:
+            if len(self._field) + len(piece) > MAX_FIELD_BYTES:
+                raise Invalid(f"A field of the form is larger than {MAX_FIELD_BYTES} bytes.")
+            self._field += piece
+        elif self._sink is not None:
+            self._sink.write(piece)
+
+    def end_part(self) -> None:
+        if self._field is not None:
+            self._fields[self._field_name] = text_of(self._field)
+        self._field = self._sink = None
+
+
+class PartReader:
+    """The parts of a form one after the other, as its bytes come, whatever they mean.
+
+    is_complete: the closing boundary was seen.   part_offset: at which byte of the form the present part's headers
+    begin.
+    """
+
+    def __init__(self, boundary: bytes, parts: Parts) -> None:
+        self.is_complete = False
+        self.part_offset = 0
+        self._parts = parts
+        self._fed = 0
+        self._headers: dict[bytes, bytes] = {}
+        self._is_headless = True
+        self._header_name = bytearray()
+        self._header_value = bytearray()
         self._parser = MultipartParser(
             boundary,
             {
@@ -77,7 +144,7 @@ class FormReader:
                 "on_header_end": self._end_header,
                 "on_headers_finished": self._end_headers,
                 "on_part_data": self._take_data,
-                "on_part_end": self._end_part,
+                "on_part_end": parts.end_part,
                 "on_end": self._end,
             },
             max_header_count=_MAX_HEADERS,
@@ -85,27 +152,23 @@ class FormReader:
         )
 
     def feed(self, piece: bytes | bytearray) -> None:
-        """Raises Invalid, and what on_file or its sink raise."""
-        if self._is_complete:
+        """Raises Invalid for what is no form, and what `parts` raises."""
+        if self.is_complete:
             return  # what follows the closing boundary means nothing (RFC 2046 section 5.1.1)
         try:
             self._parser.write(bytes(piece))
         except FormParserError as exc:
             raise Invalid("The form is not valid multipart/form-data.") from exc
-
-    def close(self) -> dict[str, str]:
-        """The fields. Raises UploadBroken if the form did not come to its end."""
-        if not self._is_complete:
-            raise UploadBroken
-        return self._fields
+        self._fed += len(piece)
 
     def _begin_part(self) -> None:
-        self._parts += 1
-        if self._parts > MAX_PARTS:
-            raise Invalid(f"The form has more than {MAX_PARTS} parts.")
         self._headers = {}
+        self._is_headless = True
 
     def _take_header_name(self, data: bytes, start: int, end: int) -> None:
+        if self._is_headless:
+            self._is_headless = False
+            self.part_offset = self._fed + start
         self._header_name += data[start:end]
 
     def _take_header_value(self, data: bytes, start: int, end: int) -> None:
@@ -120,32 +183,19 @@ class FormReader:
         disposition, options = parse_options_header(self._headers.get(b"content-disposition"))
         if disposition != b"form-data" or b"name" not in options:
             raise Invalid("A part of the form has no name.")
-        name = _text(options[b"name"])
-        if b"filename" not in options and name not in self._file_fields:
-            self._field_name, self._field = name, bytearray()
-            return
+        file_name = text_of(options[b"filename"]) if b"filename" in options else None
         content_type = self._headers.get(b"content-type", b"").decode("latin-1")
-        self._field = None
-        self._sink = self._on_file(FilePart(name, _text(options.get(b"filename", b"")), content_type))
+        self._parts.begin_part(PartHead(text_of(options[b"name"]), file_name, content_type))
 
     def _take_data(self, data: bytes, start: int, end: int) -> None:
-        if self._field is not None:
-            if len(self._field) + end - start > MAX_FIELD_BYTES:
-                raise Invalid(f"A field of the form is larger than {MAX_FIELD_BYTES} bytes.")
-            self._field += data[start:end]
-        elif self._sink is not None:
-            self._sink.write(data[start:end])
-
-    def _end_part(self) -> None:
-        if self._field is not None:
-            self._fields[self._field_name] = _text(self._field)
-        self._field = self._sink = None
+        self._parts.take_data(data[start:end])
 
     def _end(self) -> None:
-        self._is_complete = True
+        self.is_complete = True
 
 
-def _boundary(content_type: str) -> bytes:
+def boundary_of(content_type: str) -> bytes:
+    """The boundary that a Content-Type announces. Raises Invalid if that is no form's."""
     try:
         kind, options = parse_options_header(content_type)
     except ValueError as exc:  # text that is not Latin-1
@@ -156,7 +206,8 @@ def _boundary(content_type: str) -> bytes:
     return boundary
 
 
-def _text(value: bytes | bytearray) -> str:
+def text_of(value: bytes | bytearray) -> str:
+    """The text of a field. Raises Invalid if it is not UTF-8."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError as exc:

@@ -45,6 +45,11 @@ class Mount:
     loose_slashes: bool = False
     parts: tuple[str, ...] = ("",)
 
+    @property
+    def paths(self) -> list[str]:
+        """Where it is found on every host."""
+        return [] if self.path is None else [self.path + part for part in self.parts]
+
 
 class Mounts:
     """The ASGI application of the server.
@@ -69,9 +74,8 @@ class Mounts:
         for mount in mounts:
             if mount.host is not None:
                 _claim(self._hosts, host_name(mount.host), mount)
-            if mount.path is not None:
-                for part in mount.parts:
-                    _claim(self._paths, _segments(mount.path + part), mount)
+            for path in mount.paths:
+                _claim(self._paths, _segments(path), mount)
         self._depth = max((len(prefix) for prefix in self._paths), default=0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
