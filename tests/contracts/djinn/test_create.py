@@ -297,24 +297,6 @@ def test_a_json_body_is_limited(ana: Client) -> None:
     assert (answer.status_code, set(answer.json())) == (413, {"body"})
 
 
-URLS: list[str] = ["http://h/x.qcow2", "sftp://u:secret@h/x", "javascript:1", "x"]
-
-
-def test_7_import_by_url_is_refused_with_a_clear_text(world: World, ana: Client) -> None:
-    for url in URLS:
-        text = ["Download URL import is not available yet; upload the file instead"]
-        parameters = {"name": "alpine", "namespace": "abc", "download_url": url}
-        for answer in (
-            ana.post("/images", json=parameters),
-            ana.post("/images", data=parameters, files={"other": b"x"}),
-            ana.post("/images", params={"download_url": url}, files={"name": (None, "alpine")}),
-        ):
-            assert errors(answer) == {"download_url": text}
-            assert "secret" not in answer.text
-        assert errors(ana.post("/images", json={"download_url": url}))["name"] == REQUIRED["name"]
-        assert is_untouched(world.archive)
-
-
 # -- Names --------------------------------------------------------------------------------------------------------
 
 

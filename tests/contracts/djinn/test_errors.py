@@ -15,6 +15,7 @@ ARGUMENTS: dict[type[errors.PinakesError], tuple[Any, ...]] = {
     errors.NameTaken: ("alpine",),
     errors.TooManyAttempts: (30,),
     errors.TooLarge: (1024,),
+    errors.ArrivalRefused: ("EntityTooLarge",),
     answers.BodyTooLarge: (1024,),
 }
 STATUSES = {
@@ -28,6 +29,7 @@ STATUSES = {
     errors.Conflict: 409,
     errors.BlobUnknown: 500,
     errors.Unknown: 404,
+    errors.TooManyJobs: 429,
     errors.Refused: 404,
     errors.TooLarge: 413,
     errors.StorageFull: 507,
@@ -58,8 +60,8 @@ def test_every_error_has_an_answer(kind: type[errors.PinakesError]) -> None:
 
 @pytest.mark.parametrize("kind", tree(errors.Unknown) + tree(errors.Refused), ids=lambda kind: kind.__name__)
 def test_a_refusal_does_not_say_why(kind: type[errors.PinakesError]) -> None:
-    if kind in {errors.BlobUnknown, errors.UserUnknown}:
-        return  # the archive's own fault; and what an invite may tell
+    if kind in {errors.BlobUnknown, errors.UserUnknown, errors.TooManyJobs}:
+        return  # the archive's own fault; what an invite may tell; and what is about the caller alone
     answer = answers.answer_to(kind(*ARGUMENTS.get(kind, ())))
     assert (answer.status, answer.body) == (404, {"message": "Not Found"})
 

@@ -16,8 +16,10 @@ SAMPLES: dict[Any, Any] = {str: "x", int: 7, float: 0.5}
 REQUEST = Request({"type": "http", "method": "GET", "headers": []})
 
 
-def tree(root: type[PinakesError]) -> Iterator[type[PinakesError]]:
-    yield root
+def tree(root: type[PinakesError] = PinakesError) -> Iterator[type[PinakesError]]:
+    """The errors of the core and of this API: others are another's, loaded by another's tests."""
+    if root.__module__ in {errors.__name__, answers.__name__}:
+        yield root
     for child in root.__subclasses__():
         yield from tree(child)
 
@@ -33,7 +35,7 @@ def sample(kind: type[PinakesError]) -> PinakesError:
     return kind(**facts)
 
 
-@pytest.mark.parametrize("kind", sorted(set(tree(PinakesError)), key=str))
+@pytest.mark.parametrize("kind", sorted(set(tree()), key=str))
 def test_every_error_becomes_an_object_with_a_detail(kind: type[PinakesError]) -> None:
     answer = answers.answer(REQUEST, sample(kind))
     body = msgspec.json.decode(bytes(answer.body))

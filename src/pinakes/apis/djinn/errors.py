@@ -22,7 +22,6 @@ MEDIA_TYPE = "application/json; charset=utf-8"
 E = TypeVar("E", bound=Exception)
 
 REQUIRED = NameReason.MISSING
-NOT_IMPORTED = "import is not available yet; upload the file instead"
 
 _TEXTS: Mapping[str, str] = {
     NameReason.MISSING: "field required",
@@ -85,6 +84,7 @@ ANSWERS: Mapping[type[Exception], Answer | Callable[[Any], Answer]] = {
     errors.AlreadyCollaborator: problem("handle", "Already a collaborator"),
     errors.Conflict: lambda error: message(409, error.message),
     errors.Unauthenticated: _NO_TOKEN,
+    errors.TooManyJobs: lambda error: message(429, error.message),
     errors.Refused: NOT_FOUND,
     errors.BlobUnknown: _FAILED,
     errors.Unknown: NOT_FOUND,

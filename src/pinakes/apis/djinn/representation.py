@@ -11,7 +11,7 @@ from typing import Any
 
 from pinakes.core.access.people import Person
 from pinakes.core.actor import Actor
-from pinakes.core.catalogue.machine_records import MachineImage
+from pinakes.core.catalogue.machine_records import Download, MachineImage
 from pinakes.core.clock import SECOND, Instant
 from pinakes.core.namespaces.people import Invite
 from pinakes.core.namespaces.records import Namespace
@@ -98,7 +98,7 @@ def namespace(shown: Namespace, base: str, *, is_insider: bool) -> Json:
 
 
 def image(shown: MachineImage, base: str, *, is_insider: bool) -> Json:
-    """`namespace` is absent where there is none; `download` is null: nothing is imported by URL yet."""
+    """`namespace` is absent where there is none; `download` is null for what was uploaded."""
     author = person(shown.author, is_insider=is_insider)
     body = {
         "id": shown.id,
@@ -109,13 +109,24 @@ def image(shown: MachineImage, base: str, *, is_insider: bool) -> Json:
         "driver": DRIVER,
         "created_at": timestamp(shown.created_at),
         "url": f"{base}/images/{shown.id}",
-        "download": None,
+        "download": download(shown.download, is_insider=is_insider) if shown.download else None,
         "user": author if shown.owner == shown.author else person(shown.owner, is_insider=is_insider),
         "author": author,
     }
     if shown.namespace is not None:
         body["namespace"] = namespace(shown.namespace, base, is_insider=is_insider)
     return body
+
+
+def download(shown: Download, *, is_insider: bool) -> Json:
+    """How an import went (contract 7.2). Where from is empty for strangers: a URL may hold more than a password."""
+    return {
+        "source": shown.source if is_insider else "",
+        "error": shown.error,
+        "created_at": timestamp(shown.created_at),
+        "started_at": None if shown.started_at is None else timestamp(shown.started_at),
+        "finished_at": None if shown.finished_at is None else timestamp(shown.finished_at),
+    }
 
 
 def collaborator(shown: Person, of: Namespace, base: str) -> Json:

@@ -1,4 +1,4 @@
-"""POST /images: a new image in whichever of the three ways it is sent (djinn contract, section 5).
+"""POST /images: a new image in whichever of the three ways it is sent, or a URL to fetch it from (djinn contract 5, 7).
 
 Token, scope, name and namespace are judged before the body is wanted, as far as they do not come in it: a client that
 sends `Expect: 100-continue` then keeps its bytes. The signature is judged with the first bytes that arrive.
@@ -12,7 +12,7 @@ from starlette.types import Message, Receive
 
 from pinakes.apis.djinn.auth import Callers
 from pinakes.apis.djinn.bodies import Answers, read_object
-from pinakes.apis.djinn.errors import NOT_IMPORTED, REQUIRED
+from pinakes.apis.djinn.errors import REQUIRED
 from pinakes.apis.djinn.images import show
 from pinakes.apis.djinn.representation import strings
 from pinakes.core.access.guard import require_user
@@ -21,6 +21,7 @@ from pinakes.core.catalogue.machine_records import MachineImage
 from pinakes.core.catalogue.machines import NewMachine, check_format
 from pinakes.core.content.uploads import Upload
 from pinakes.core.errors import InvalidFields
+from pinakes.core.imports.sources import FIELD, parse_source
 from pinakes.core.namespaces.places import PlaceReason
 from pinakes.web.api import ApiContext
 from pinakes.web.feed import Sink
@@ -38,7 +39,6 @@ _DAMAGED = (
 
 Problems = Mapping[str, tuple[str, ...]]
 _NO_FILE: Problems = {"file": (REQUIRED,)}
-_NO_IMPORT: Problems = {"download_url": (NOT_IMPORTED,)}
 
 
 class Uploads:
@@ -47,6 +47,7 @@ class Uploads:
     def __init__(self, context: ApiContext, callers: Callers, answers: Answers) -> None:
         self._bridge = context.bridge
         self._machines = context.archive.machines
+        self._imports = context.archive.imports
         self._content = context.archive.content
         self._max_json_bytes = context.max_json_bytes
         self._callers = callers
@@ -57,17 +58,17 @@ class Uploads:
         require_user(actor, Kind.MACHINE, Resource.IMAGE, Permission.WRITE)
         content_type = request.headers.get("content-type", "").strip().lower()
         if content_type.startswith("application/json"):
-            return await self._refuse_import(request, actor)
+            return await self._from_url(request, actor)
         if content_type.startswith("multipart/form-data"):
             return await self._from_form(request, actor)
         return await self._from_body(request, actor)
 
-    async def _refuse_import(self, request: Request, actor: Actor) -> Response:
-        """A JSON body names what to import; that does not exist yet, so only what is wrong can be told."""
+    async def _from_url(self, request: Request, actor: Actor) -> Response:
+        """A JSON body names what to fetch (contract 7.1)."""
         parameters, wrong = strings(await read_object(request, self._max_json_bytes), *_PARAMETERS)
-        missing = _NO_IMPORT if parameters["download_url"] else _NO_FILE
-        problems = await self._bridge.quick(self._problems, actor, parameters["name"], parameters["namespace"])
-        raise InvalidFields({**problems, **missing, **wrong})
+        name, namespace, url = (parameters[key] for key in _PARAMETERS)
+        await self._bridge.quick(self._judge, actor, name, namespace, {**_problems_of_url(url), **wrong})
+        return self._created(request, actor, await self._bridge.thread(self._fetch, actor, name, namespace, url))
 
     async def _from_body(self, request: Request, actor: Actor) -> Response:
         name, namespace, _ = _query(request)
@@ -107,12 +108,11 @@ class Uploads:
         self, actor: Actor, name: str, namespace: str, download_url: str, files: "FormFile"
     ) -> MachineImage:
         upload = files.upload
-        if upload is None or upload.size_bytes == 0:
-            self._judge(actor, name, namespace, _NO_IMPORT if download_url else _NO_FILE)
-        else:
+        if upload is not None and upload.size_bytes:
             self._judge(actor, name, namespace, {})
-        assert upload is not None  # or it was judged missing
-        return self._catalogue(actor, name, namespace, upload)
+            return self._catalogue(actor, name, namespace, upload)
+        self._judge(actor, name, namespace, _problems_of_url(download_url))
+        return self._fetch(actor, name, namespace, download_url)
 
     def _judge(self, actor: Actor, name: str, namespace: str, missing: Problems) -> None:
         """Raises InvalidFields with everything that is wrong; where the namespace is closed, with that alone."""
@@ -136,6 +136,10 @@ class Uploads:
             check_format(upload.head)
         upload.finish()
         return self._machines.create(actor, NewMachine(name, ci_name=name, namespace=namespace), upload)
+
+    def _fetch(self, actor: Actor, name: str, namespace: str, url: str) -> MachineImage:
+        """In a thread: an image whose content is to be fetched."""
+        return self._imports.start_machine(actor, NewMachine(name, ci_name=name, namespace=namespace), url)
 
     def _created(self, request: Request, actor: Actor, image: MachineImage) -> Response:
         return self._answers.json(show(image, self._answers.base(request), actor), 201)
@@ -190,6 +194,17 @@ class FormFile:
         """Leave nothing behind that was not catalogued."""
         if self.upload is not None:
             self.upload.discard()
+
+
+def _problems_of_url(url: str) -> Problems:
+    """What is wrong with a URL to fetch from, or with there being none where no file was sent (contract 7.1)."""
+    if not url:
+        return _NO_FILE
+    try:
+        parse_source(url)
+    except InvalidFields as exc:
+        return {"download_url": exc.problems[FIELD]}
+    return {}
 
 
 def _query(request: Request) -> tuple[str, ...]:

@@ -1,0 +1,191 @@
+"""From core values to what goes over the wire."""
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from pinakes.apis.native.models import images, jobs, sharing, versions, vm_images
+from pinakes.apis.native.models.values import Given
+from pinakes.apis.native.models.values import Person as ShownPerson
+from pinakes.core.access import people
+from pinakes.core.access.groups import Group
+from pinakes.core.actor import Visibility
+from pinakes.core.audit import Recorded
+from pinakes.core.catalogue.ci_places import CiPlace
+from pinakes.core.catalogue.machine_listing import CatalogueImage
+from pinakes.core.catalogue.machine_records import Download
+from pinakes.core.catalogue.records import Image
+from pinakes.core.catalogue.records import Version as StoredVersion
+from pinakes.core.catalogue.shares import ImageShares
+from pinakes.core.catalogue.tag_records import Tag
+from pinakes.core.catalogue.version_records import MachineVersion, VersionSummary
+from pinakes.core.errors import InvalidFields
+from pinakes.core.jobs.jobs import Job, JobLogLine
+from pinakes.core.page import PageRequest
+
+T = TypeVar("T")
+
+
+def dashed(uid: str) -> str:
+    """A uid as clients know it: `f81d4fae-7dec-11d0-a765-00a0c91e6bf6`."""
+    return str(UUID(uid))
+
+
+def cursor_after(found: Sequence[Any], limit: int) -> str | None:
+    """The cursor of the next page, if as many were found as a page takes."""
+    return str(found[-1].id) if len(found) == limit else None
+
+
+def page_after(page: PageRequest, total: int) -> str | None:
+    """The cursor of the next page of a list that is walked by the numbers of its pages, if there is one."""
+    return str(page.number + 1) if page.number * page.size < total else None
+
+
+def given(change: Given, never_null: Collection[str]) -> dict[str, Any]:
+    """The members that a change holds. Raises InvalidFields for null where there must be something."""
+    members = {name: getattr(change, name) for name in change.model_fields_set}
+    nothing = {name: ("may not be null",) for name, value in members.items() if value is None and name in never_null}
+    if nothing:
+        raise InvalidFields(nothing)
+    return members
+
+
+def person(shown: people.Person) -> ShownPerson:
+    return ShownPerson(id=shown.id, uuid=dashed(shown.uid), username=shown.name)
+
+
+def vm_image(shown: CatalogueImage, place: CiPlace) -> vm_images.VmImage:
+    summary = shown.summary
+    return vm_images.VmImage(
+        id=summary.id,
+        uuid=dashed(summary.uid),
+        name=summary.name,
+        description=summary.description,
+        visibility=shown.visibility.value,
+        is_public=shown.visibility is Visibility.PUBLIC,
+        namespace=place.namespace,
+        ci_name=place.name,
+        created_by=person(summary.author),
+        start_date=summary.created_at,
+        end_date=summary.end_at,
+        tags=[tag.name for tag in summary.tags],
+        icon=f"/images/{summary.icon}" if summary.icon else None,
+        versions=[_in_short(version) for version in shown.versions],
+    )
+
+
+def _in_short(shown: VersionSummary) -> versions.VersionInShort:
+    return versions.VersionInShort(id=shown.id, uuid=dashed(shown.uid), name=shown.name)
+
+
+def version(shown: MachineVersion, fetched: Download | None) -> versions.Version:
+    return versions.Version(
+        id=shown.id,
+        uuid=dashed(shown.uid),
+        image_id=shown.image.id,
+        name=shown.name,
+        change_log=shown.change_log,
+        parent=_in_short(shown.parent) if shown.parent else None,
+        allow_imaging=shown.allows_imaging,
+        min_cpu=shown.min_cpu,
+        min_mem=shown.min_mem_mb,
+        doc_object_id=shown.doc_object_id,
+        author=person(shown.author),
+        start_date=shown.created_at,
+        end_date=shown.end_at,
+        content=content(shown),
+        download=download(fetched) if fetched else None,
+    )
+
+
+def download(shown: Download) -> versions.Download:
+    return versions.Download(
+        source=shown.source.partition("?")[0],  # a query may hold a signature, and whoever reads the image sees this
+        error=shown.error,
+        created_at=shown.created_at,
+        started_at=shown.started_at,
+        finished_at=shown.finished_at,
+    )
+
+
+def content(shown: MachineVersion | StoredVersion | None) -> versions.VersionContent | None:
+    if shown is None or shown.digest is None or shown.size_bytes is None or shown.format is None:
+        return None
+    return versions.VersionContent(sha256=shown.digest, size_bytes=shown.size_bytes, format=shown.format)
+
+
+def tag(shown: Tag) -> vm_images.Tag:
+    return vm_images.Tag(id=shown.id, uuid=dashed(shown.uid), name=shown.name, description=shown.description)
+
+
+def shares(shown: ImageShares) -> sharing.Shares:
+    return sharing.Shares(
+        users=[sharing.UserShare(username=share.user.name, end_date=share.end_at) for share in shown.users],
+        groups=[sharing.GroupShare(name=share.group_name, end_date=share.end_at) for share in shown.groups],
+    )
+
+
+def group_in_short(shown: Group) -> sharing.GroupInShort:
+    return sharing.GroupInShort(**_group(shown))
+
+
+def group(shown: Group) -> sharing.Group:
+    return sharing.Group(**_group(shown), members=[person(member) for member in shown.members or ()])
+
+
+def _group(shown: Group) -> dict[str, Any]:
+    return {
+        "id": shown.id,
+        "uuid": dashed(shown.uid),
+        "name": shown.name,
+        "owner": person(shown.owner),
+        "created_at": shown.created_at,
+    }
+
+
+def job(shown: Job) -> jobs.Job:
+    return jobs.Job(
+        id=shown.id,
+        uuid=dashed(shown.uid),
+        kind=shown.kind,
+        state=shown.state.value,
+        progress=shown.progress,
+        error=shown.error,
+        image_id=shown.image_id,
+        user_id=shown.user_id,
+        attempts=shown.attempts,
+        created_at=shown.created_at,
+        started_at=shown.started_at,
+        ended_at=shown.ended_at,
+    )
+
+
+def job_log_line(shown: JobLogLine) -> jobs.JobLogLine:
+    return jobs.JobLogLine(at=shown.created_at, message=shown.message)
+
+
+def image(shown: Image) -> images.Image:
+    return images.Image(
+        id=shown.id,
+        uuid=dashed(shown.uid),
+        kind=shown.kind.value,
+        name=shown.name,
+        description=shown.description,
+        author_id=shown.facts.author_id,
+        start_date=shown.created_at,
+        end_date=shown.facts.end_at,
+        content=content(shown.version),
+    )
+
+
+def event(shown: Recorded) -> images.Event:
+    return images.Event(
+        id=shown.id,
+        at=shown.at,
+        action=shown.action,
+        api=shown.api,
+        actor_id=shown.actor_id,
+        subject=shown.subject,
+        detail=json.loads(shown.detail) if shown.detail else {},
+    )
