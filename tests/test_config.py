@@ -29,7 +29,9 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def documented_row(option: str) -> str:
     """The row of the table in docs/operations.md that an option must have."""
     field = Settings.model_fields[option]
-    default = {None: "", (): "", True: "true", False: "false"}.get(field.default, field.default)
+    default = {None: "", (): ""}.get(field.default, field.default)
+    if isinstance(default, bool):
+        default = str(default).lower()
     shown = f"`{default}`" if str(default) else ""
     return f"| `{PREFIX}{option.upper()}` | {shown} | {field.description} |"
 

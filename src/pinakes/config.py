@@ -13,7 +13,16 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import ByteSize, Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic import (
+    ByteSize,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+)
 from pydantic import field_validator as validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -73,6 +82,38 @@ class Settings(BaseSettings):
     s3_secret_key: SecretStr | None = Field(None, description="Secret key for S3.")
     s3_virtual_hosted: bool = Field(False, description="Whether the bucket is a part of the S3 server's host name.")
 
+    # -- How slides come in ------------------------------------------------------------------------------------
+    upload_access_key: str | None = Field(
+        None, repr=False, description="Access key id of the forms that upload slides. Default: made up once."
+    )
+    upload_secret_key: SecretStr | None = Field(None, description="Secret key that signs these forms.")
+    upload_previous_access_key: str | None = Field(
+        None, repr=False, description="Access key id whose forms are still believed after a change of keys."
+    )
+    upload_previous_secret_key: SecretStr | None = Field(None, description="Secret key of those.")
+    upload_region: str = Field("us-east-1", description="Region that these forms are signed for.")
+    upload_bucket: str = Field("pinakes", description="Bucket into which they are posted, `/S3/BUCKET`.")
+    upload_max_bytes: ByteSize = Field(
+        ByteSize(20 * 1024 * MIB),
+        gt=0,
+        description="Largest slide taken, in bytes; straight to a bucket at most 5 GiB.",
+    )
+    upload_max_seconds: PositiveInt = Field(
+        12 * 3600, description="Seconds that one form with a slide may take in all."
+    )
+    upload_most_at_once: PositiveInt = Field(
+        8, description="Forms with slides of one user that each worker takes at once; others are told to slow down."
+    )
+    upload_direct: bool | None = Field(
+        None, description="Whether slides go straight to the S3 bucket. Default: if the content store is one."
+    )
+    upload_direct_signature: Literal["s3v4", "s3"] = Field(
+        "s3v4", description="Signature version of forms for the S3 bucket; `s3` for buckets made before July 2020."
+    )
+    upload_direct_names_file: bool | None = Field(
+        None, description="Whether these forms allow the field `upload_file`. Default: at Amazon's, where it is needed."
+    )
+
     # -- How it is reached -------------------------------------------------------------------------------------
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
@@ -106,10 +147,37 @@ class Settings(BaseSettings):
         None, gt=0, description="Largest image taken, in bytes; units as in `20GiB` may be used. Default: no limit."
     )
     max_json_bytes: ByteSize = Field(ByteSize(64 * MIB), gt=0, description="Largest JSON body taken, in bytes.")
+    annotation_max_bytes: ByteSize = Field(
+        ByteSize(64 * MIB), gt=0, description="Largest annotation of a slide taken, in bytes."
+    )
     reserve_bytes: ByteSize = Field(
         ByteSize(256 * MIB),
         ge=0,
         description="Bytes of the disk that stay free; what would not fit beside them is refused.",
+    )
+
+    # -- What it fetches ---------------------------------------------------------------------------------------
+    import_allow: Annotated[tuple[Network, ...], NoDecode] = Field(
+        (),
+        description="Networks that images may be imported from although they are not public, as CIDRs separated by "
+        "commas.",
+    )
+    import_timeout_seconds: PositiveFloat = Field(600, description="Seconds that one import by URL may take.")
+    import_idle_seconds: PositiveFloat = Field(
+        60, description="Seconds that the server imported from may keep silent before the import is given up."
+    )
+    import_max_bytes: ByteSize | None = Field(
+        None, gt=0, description="Largest image imported by URL, in bytes. Default: no limit but that of every upload."
+    )
+    import_known_hosts: Path | None = Field(
+        None,
+        description="File of SSH host keys as OpenSSH writes it; imports by sftp go only to servers in it. Default: "
+        "any host key is accepted.",
+    )
+
+    # -- What it keeps -----------------------------------------------------------------------------------------
+    reserved_tags: str = Field(
+        "Featured", description="Tags that only staff may put on machine images, in any case, separated by commas."
     )
 
     # -- How it runs -------------------------------------------------------------------------------------------
@@ -126,6 +194,16 @@ class Settings(BaseSettings):
     )
     sweep_min_age_seconds: PositiveFloat = Field(
         3600, description="Seconds that an object nobody refers to is left alone, since its upload may be going on."
+    )
+    job_workers: NonNegativeInt = Field(
+        1, le=64, description="Worker processes for long work that a server starts; 0 for none."
+    )
+    job_threads: PositiveInt = Field(16, le=256, description="Jobs that each of these does at once.")
+    job_takeover_seconds: PositiveFloat = Field(
+        30, description="Seconds without a sign of life after which the jobs of a worker elsewhere are taken over."
+    )
+    job_keep_seconds: NonNegativeFloat = Field(
+        2592000, description="Seconds that jobs are listed after their end; 0 for ever."
     )
     time_zone: str = Field("UTC", description="Time zone in which `today` is judged, such as `America/Tijuana`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least grave messages logged.")
@@ -199,6 +277,20 @@ class Settings(BaseSettings):
             raise ValueError("must be disk:///PATH or s3://BUCKET/PREFIX")
         return value
 
+    @validator("upload_access_key", "upload_previous_access_key", "upload_region")
+    @classmethod
+    def _check_credential_part(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9._~+=-]{1,128}", value):
+            raise ValueError("must be letters, digits and . _ ~ + = -")  # a slash would end it in a credential
+        return value
+
+    @validator("upload_bucket")
+    @classmethod
+    def _check_bucket(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z0-9-]{3,63}", value) or value in ("file", "raw"):
+            raise ValueError("must be 3 to 63 of a-z, 0-9 and -, and neither file nor raw")
+        return value
+
     @validator("s3_endpoint", "public_url")
     @classmethod
     def _check_url(cls, value: str | None) -> str | None:
@@ -215,7 +307,7 @@ class Settings(BaseSettings):
             raise ValueError("must be an http:// or https:// address without query or user name")
         return value.rstrip("/")
 
-    @validator("trusted_proxies", mode="before")
+    @validator("trusted_proxies", "import_allow", mode="before")
     @classmethod
     def _split_networks(cls, value: object) -> object:
         if not isinstance(value, str):

@@ -5,7 +5,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -21,15 +21,23 @@ _PIECE_BYTES = 1024 * 1024
 Advance = Callable[[int], None]
 
 
-def receive(content: Content, path: Path, adopt: Callable[[Upload], int], advance: Advance = lambda _: None) -> int:
+def receive(
+    content: Content,
+    path: Path,
+    adopt: Callable[[Upload], int],
+    advance: Advance = lambda _: None,
+    *,
+    further: Collection[str] = (),
+) -> int:
     """Read a file into the archive and let `adopt` make an image of it; what that returns.
 
     advance: called with the number of bytes that have just been taken.
+    further: digests to be computed beside the SHA-256, as `Upload` takes them.
     Raises Failed if the file cannot be read, TooLarge, StorageFull, StoreUnavailable, ContentMissing.
     """
     with (
         _source(path) as (file, size_bytes),
-        content.receive(size_bytes) as upload,
+        content.receive(size_bytes, further=further) as upload,
     ):
         while piece := _read(file, path):
             upload.write(piece)

@@ -4,15 +4,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import SecretStr
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from pinakes.config import Settings
 from pinakes.core.archive import Archive, assemble
+from pinakes.core.content import blobs
+from pinakes.core.content.inbox import Inbox, InboxOptions
 from pinakes.core.content.store import ContentStore
-from pinakes.core.content.stores import S3Options, open_store
+from pinakes.core.content.stores import S3Options, open_inbox, open_store
 from pinakes.core.db import migrate
 from pinakes.core.db.engine import Database
 from pinakes.core.errors import DatabaseUnavailable, PinakesError, SchemaMismatch, StorageFull, StoreUnavailable
+from pinakes.core.imports.transfer import ImportLimits
+from pinakes.core.presigned.signatures import KeyPair
+from pinakes.core.slides.uploads import UploadOptions
 from pinakes.failures import Failed
 
 _FOLDER_MODE = 0o700
@@ -31,7 +37,9 @@ def open_archive(settings: Settings) -> Archive:
     try:
         with _explained():
             migrate.ensure_schema(database, settings.migrates)
-        store = _open_store(settings)
+        store = _open_store(settings, database)
+        inbox = _open_inbox(settings)
+        upload_options = _upload_options(settings)
     except BaseException:
         database.close()
         raise
@@ -39,8 +47,19 @@ def open_archive(settings: Settings) -> Archive:
         database,
         store,
         journal_directory=settings.journals,
-        max_upload_bytes=settings.max_upload_bytes,
+        max_upload_bytes=None if settings.max_upload_bytes is None else int(settings.max_upload_bytes),
         reserve_bytes=settings.reserve_bytes,
+        reserved_tags=[name.strip() for name in settings.reserved_tags.split(",") if name.strip()],
+        max_annotation_bytes=settings.annotation_max_bytes,
+        upload_options=upload_options,
+        inbox=inbox,
+        import_limits=ImportLimits(
+            allowed=settings.import_allow,
+            total_seconds=settings.import_timeout_seconds,
+            idle_seconds=settings.import_idle_seconds,
+            max_bytes=settings.import_max_bytes,
+            known_hosts=settings.import_known_hosts,
+        ),
     )
 
 
@@ -80,20 +99,64 @@ def check(archive: Archive) -> None:
         archive.store.check()
 
 
-def _open_store(settings: Settings) -> ContentStore:
-    secret = settings.s3_secret_key
-    s3 = S3Options(
+def _open_store(settings: Settings, database: Database) -> ContentStore:
+    """A folder is made for a new archive only: a volume that is not mounted must not be taken for an empty store."""
+    try:
+        with _explained():
+            with database.read() as connection:
+                has_content = bool(blobs.after(connection, "", 1))
+            return open_store(settings.store, s3=_s3_options(settings), makes=not has_content)
+    except ValueError as exc:
+        raise OpeningFailed(f"PINAKES_STORE_URL: {exc}") from exc
+
+
+def _open_inbox(settings: Settings) -> Inbox | None:
+    """Where clients put slides themselves, if that is wanted and the content store is a bucket."""
+    if settings.upload_direct is False:
+        return None
+    options = InboxOptions(settings.upload_direct_signature, settings.upload_direct_names_file)
+    inbox = open_inbox(settings.store, s3=_s3_options(settings), options=options)
+    if inbox is None and settings.upload_direct:
+        raise OpeningFailed("PINAKES_UPLOAD_DIRECT: the content store is not a bucket")
+    return inbox
+
+
+def _s3_options(settings: Settings) -> S3Options:
+    return S3Options(
         endpoint=settings.s3_endpoint,
         region=settings.s3_region,
         access_key=settings.s3_access_key,
-        secret_key=secret.get_secret_value() if secret else None,
+        secret_key=_revealed(settings.s3_secret_key),
         virtual_hosted=settings.s3_virtual_hosted,
     )
-    try:
-        with _explained():
-            return open_store(settings.store, s3=s3)
-    except ValueError as exc:
-        raise OpeningFailed(f"PINAKES_STORE_URL: {exc}") from exc
+
+
+def _upload_options(settings: Settings) -> UploadOptions:
+    pairs = [
+        _key_pair("UPLOAD", settings.upload_access_key, settings.upload_secret_key),
+        _key_pair("UPLOAD_PREVIOUS", settings.upload_previous_access_key, settings.upload_previous_secret_key),
+    ]
+    if pairs[0] is None and pairs[1] is not None:
+        raise OpeningFailed("PINAKES_UPLOAD_PREVIOUS_ACCESS_KEY: there is no present key beside it")
+    return UploadOptions(
+        bucket=settings.upload_bucket,
+        region=settings.upload_region,
+        key_pairs=tuple(pair for pair in pairs if pair is not None),
+        max_bytes=int(settings.upload_max_bytes),  # a ByteSize, which JSON encoders do not take
+        most_at_once=settings.upload_most_at_once,
+        max_seconds=settings.upload_max_seconds,
+    )
+
+
+def _key_pair(name: str, access_key: str | None, secret_key: SecretStr | None) -> KeyPair | None:
+    secret = _revealed(secret_key)
+    if (access_key is None) != (secret is None):
+        raise OpeningFailed(f"PINAKES_{name}_ACCESS_KEY and PINAKES_{name}_SECRET_KEY go together")
+    return KeyPair(access_key, secret) if access_key is not None and secret is not None else None
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
 
 
 def _make_folder(path: Path) -> None:

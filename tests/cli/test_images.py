@@ -129,6 +129,20 @@ def test_a_removed_image_is_gone_with_its_bytes(pinakes: Run, archive: Archive, 
     assert pinakes("image", "get", put, "-o", "-").failure == "There is no such image."
 
 
+def test_a_slide_is_put_in_uploaded_with_the_etag_that_an_upload_gives_it(
+    pinakes: Run, archive: Archive, disk: Path, tmp_path: Path
+) -> None:
+    pinakes("user", "add", "pia", "--email", "pia@example.org", "--kinds", "slide")
+    pia = acting_as(archive, "pia")
+    slide = archive.slides.get(pia, int(pinakes("image", "put", disk, "--as", "pia", "--kind", "slide").result))
+    assert (slide.filename, slide.status) == (disk.name, "Uploaded")
+    assert slide.etag == hashlib.md5(disk.read_bytes()).hexdigest()
+    pinakes("image", "get", slide.id, "-o", tmp_path / "out", "--as", "pia")
+    assert (tmp_path / "out").read_bytes() == disk.read_bytes()
+    pinakes("image", "rm", slide.id, "--as", "pia")
+    assert list(archive.store.list()) == []
+
+
 def test_a_user_sees_and_removes_only_what_the_policy_allows(pinakes: Run, user: str, disk: Path) -> None:
     pinakes("user", "add", "bea", "--email", "bea@example.org", "--kinds", "machine")
     private = pinakes("image", "put", disk, "--as", user, "--kind", "machine").result
@@ -170,7 +184,8 @@ def test_a_refused_image_leaves_nothing(
 @pytest.mark.parametrize(
     "options",
     [
-        ("--kind", "slide"),
+        ("--kind", "picture"),
+        ("--kind", "slide", "--public"),
         ("--kind", "clinical", "--type", "Xray"),
         ("--kind", "clinical", "--patient", "1"),
         ("--kind", "clinical", "--patient", "1", "--type", "Xray", "--public"),
@@ -198,3 +213,19 @@ def test_where_a_file_cannot_be_written_nothing_is_left(pinakes: Run, user: str,
     put = pinakes("image", "put", disk, "--as", user, "--kind", "machine").result
     assert "folder" in pinakes("image", "get", put, "-o", tmp_path).failure
     assert "No such file" in pinakes("image", "get", put, "-o", tmp_path / "missing" / "out").failure
+
+
+def test_an_image_is_asked_for_by_url_and_fetched_by_a_worker(pinakes: Run, archive: Archive, user: str) -> None:
+    options = ("--as", user, "--name", "Alpine 3", "--ci-name", "alpine-3", "--namespace", "lab")
+    image_id = int(pinakes("image", "import", "-", *options, stdin=b"http://ann:hidden@h.example/x\n").result)
+    image = archive.machines.get(acting_as(archive, user), image_id)
+    assert image.download is not None
+    assert (image.name, image.ci_name, image.version) == ("Alpine 3", "alpine-3", None)
+    assert image.download.source == "http://ann:xxxxx@h.example/x"
+    assert [(job.kind, job.state) for job in archive.jobs.list(acting_as(archive, user))] == [("import", "queued")]
+
+
+def test_an_import_that_cannot_be_is_refused_in_a_line(pinakes: Run, archive: Archive, user: str) -> None:
+    refused = pinakes("image", "import", "ftp://ann:hidden@h/x", "--as", user, "--name", "x")
+    assert refused.failure == "url: must begin with http://, https:// or sftp://"
+    assert archive.images.readable(acting_as(archive, user)) == []

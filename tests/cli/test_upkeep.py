@@ -101,6 +101,17 @@ def test_what_cannot_be_opened_is_one_clear_line(
 
 
 @one_backend
+def test_a_folder_of_images_that_is_missing_is_not_taken_for_an_empty_one(
+    pinakes: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, image: str
+) -> None:
+    monkeypatch.setenv("PINAKES_STORE_URL", f"disk://{tmp_path}/mountpoint")
+    (tmp_path / "mountpoint").mkdir()
+    assert "is its volume mounted?" in pinakes("image", "list").failure
+    assert list((tmp_path / "mountpoint").iterdir()) == []
+    assert image
+
+
+@one_backend
 def test_the_data_folder_can_be_given_to_every_command(
     pinakes: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

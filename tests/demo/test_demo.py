@@ -1,6 +1,8 @@
 """The demo: loaded once, completed if it was cut off, and its printed lines as a visitor would paste them."""
 
+import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from sqlalchemy import func, select
 from pinakes import config, demo, opening
 from pinakes.acting import acting_as, operator
 from pinakes.config import Settings
+from pinakes.core.actor import Kind
 from pinakes.core.archive import Archive
 from pinakes.core.clinic.records.patients import PatientFilter
 from pinakes.core.db.schema import metadata
@@ -38,16 +41,25 @@ def counts(archive: Archive) -> dict[str, int]:
         }
 
 
+def tokens(settings: Settings) -> dict[str, str]:
+    """What the file of tokens holds."""
+    lines = (settings.data / "demo" / "tokens").read_text().splitlines()
+    return dict(line.split(" ") for line in lines)
+
+
 def test_it_holds_people_places_pictures_and_disks(settings: Settings, archive: Archive) -> None:
     demo.load(settings)
     volunteer, runner = acting_as(archive, "volunteer"), acting_as(archive, "runner")
     assert len(archive.register.patients.search(volunteer, PatientFilter())) == 3
     assert len(archive.register.clinics.list(volunteer)) == 1
-    assert {image.version.format for image in archive.images.readable(volunteer)} >= {"jpeg", "png", "dicom"}
+    assert {image.content.format for image in archive.images.readable(volunteer)} >= {"jpeg", "png", "dicom"}
     disks = archive.images.readable(runner)
-    assert [image.version.format for image in disks] == ["qcow2", "qcow2"]
-    assert [image.namespace_id is not None for image in disks] == [False, True]
-    assert len(archive.images.readable(acting_as(archive, "keeper"))) == 8
+    assert [image.content.format for image in disks] == ["qcow2", "qcow2", "qcow2"]
+    assert [image.namespace_id is not None for image in disks] == [False, True, False]
+    slides = archive.images.readable(acting_as(archive, "pathologist"))
+    (slide,) = (image for image in slides if image.kind is Kind.SLIDE)
+    assert slide.content.format == "png"
+    assert len(archive.images.readable(acting_as(archive, "keeper"))) == 10
 
 
 def test_loading_again_changes_nothing_and_shows_the_same(settings: Settings, archive: Archive) -> None:
@@ -57,18 +69,18 @@ def test_loading_again_changes_nothing_and_shows_the_same(settings: Settings, ar
     assert counts(archive) == before
 
 
-@pytest.mark.parametrize("cut_after", [0, 1, 4, 7])
+@pytest.mark.parametrize("cut_after", [0, 1, 4, 7, 9])
 def test_a_load_that_was_cut_off_is_completed_by_the_next(
     settings: Settings, archive: Archive, monkeypatch: pytest.MonkeyPatch, cut_after: int
 ) -> None:
     taken = 0
 
-    def receive_some(*arguments: object) -> int:
+    def receive_some(*arguments: object, **options: object) -> int:
         nonlocal taken
         if taken == cut_after:
             raise KeyboardInterrupt
         taken += 1
-        return receive(*arguments)  # type: ignore[arg-type]
+        return receive(*arguments, **options)  # type: ignore[arg-type]
 
     with monkeypatch.context() as cut:
         cut.setattr("pinakes.demo.loading.receive", receive_some)
@@ -77,33 +89,32 @@ def test_a_load_that_was_cut_off_is_completed_by_the_next(
     demo.load(settings)
     found = counts(archive)
     assert {name: found[name] for name in ("users", "patients", "registrations", "images", "blobs", "tokens")} == {
-        "users": 3,
+        "users": 4,
         "patients": 3,
         "registrations": 3,
-        "images": 8,
-        "blobs": 7,
-        "tokens": 2,
+        "images": 10,
+        "blobs": 8,
+        "tokens": 3,
     }
 
 
 def test_its_tokens_can_be_read_by_the_owner_only_and_are_made_anew_once_revoked(
     settings: Settings, archive: Archive
 ) -> None:
-    first = demo.load(settings)
+    demo.load(settings)
     path = settings.data / "demo" / "tokens"
+    first = tokens(settings)
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-    assert dict(line.split() for line in path.read_text().splitlines()) == {
-        "volunteer": first.volunteer_token,
-        "runner": first.runner_token,
-    }
+    assert set(first) == {"volunteer", "runner", "pathologist"}
     (token,) = archive.credentials.list("runner")
     archive.credentials.revoke(operator(), token.id)
-    second = demo.load(settings)
-    assert second.volunteer_token == first.volunteer_token
-    assert second.runner_token != first.runner_token
-    assert archive.credentials.actor("djinn", second.runner_token).name == "runner"
+    demo.load(settings)
+    second = tokens(settings)
+    assert second["volunteer"] == first["volunteer"]
+    assert second["runner"] != first["runner"]
+    assert archive.credentials.actor("djinn", second["runner"]).name == "runner"
     with pytest.raises(Unauthenticated):
-        archive.credentials.actor("djinn", first.runner_token)
+        archive.credentials.actor("djinn", first["runner"])
 
 
 @pytest.mark.parametrize("content", ["", "volunteer\n", "volunteer not-a-token\nrunner\tx y z\n\0\n"])
@@ -111,7 +122,9 @@ def test_a_spoilt_token_file_is_made_anew(settings: Settings, archive: Archive, 
     demo.load(settings)
     (settings.data / "demo" / "tokens").write_text(content)
     shown = demo.load(settings)
-    assert archive.credentials.actor("tscharts", shown.volunteer_token).name == "volunteer"
+    token = tokens(settings)["volunteer"]
+    assert archive.credentials.actor("tscharts", token).name == "volunteer"
+    assert token in shown.text("http://127.0.0.1:8000")
 
 
 def test_without_its_pictures_it_says_what_to_install(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,16 +146,19 @@ def test_the_printed_lines_work_as_they_are(tmp_path: Path) -> None:
 
     server = launch(tmp_path / "server", "--demo", "--workers", "1", options={})
     try:
-        eventually(lambda: server.output.count("curl ") == 2, PATIENCE_SECONDS)
+        eventually(lambda: server.output.count("curl ") == 4, PATIENCE_SECONDS)
         lines = server.output.splitlines()
         pasted = [index for index, line in enumerate(lines) if line.startswith("curl ")]
         for index in pasted:
             done = subprocess.run(["sh", "-c", lines[index]], capture_output=True, text=True, cwd=os.sep, check=True)
             assert done.stderr == ""
-            digest = done.stdout.split()[0]
-            assert lines[index - 1].endswith(f"sha256 {digest}")
+            promised = re.search(r"sha256 ([0-9a-f]{64})$", lines[index - 1])
+            if promised is None:
+                assert [image["name"] for image in json.loads(done.stdout)["results"]] == ["Demo appliance"]
+            else:
+                assert done.stdout.split()[0] == promised[1]
         tokens = (server.folder / "var" / "demo" / "tokens").read_text().split()[1::2]
-        assert len(tokens) == 2
+        assert len(tokens) == 3
         assert not [token for token in tokens if token in server.errors]
     finally:
         end(server)

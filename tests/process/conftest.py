@@ -27,15 +27,16 @@ def every_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ba
 
 @pytest.fixture
 def archive(backend: Backend, tmp_path: Path) -> Iterator[Archive]:
-    yield from _ended(Archive(backend, tmp_path))
+    yield from ended(Archive(backend, tmp_path))
 
 
 @pytest.fixture
 def any_archive(every_backend: Backend, tmp_path: Path) -> Iterator[Archive]:
-    yield from _ended(Archive(every_backend, tmp_path))
+    yield from ended(Archive(every_backend, tmp_path))
 
 
-def _ended(archive: Archive) -> Iterator[Archive]:
+def ended(archive: Archive) -> Iterator[Archive]:
+    """The archive, whose server is gone when the caller is done with it."""
     yield archive
     if archive.process is None:
         return

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pinakes.server import logs
+from pinakes import logs
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (debug|info|warning|error|critical) [\w.]+ \d+ \S")
 

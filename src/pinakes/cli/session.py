@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,11 @@ Data = Annotated[
         "--data", metavar="DIR", help="The data folder.  [default: $PINAKES_DATA, else var]", show_default=False
     ),
 ]
+
+
+def option(description: str, *names: str, metavar: str | None = None) -> Any:
+    """An option without a default to show."""
+    return typer.Option(*names, help=description, metavar=metavar, show_default=False)
 
 
 @contextmanager

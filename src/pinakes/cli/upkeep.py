@@ -48,6 +48,8 @@ def sweep(
     with archive_of(data) as archive:
         min_age_us = round(settings.sweep_min_age_seconds * SECOND)
         report = Sweep(archive.database, archive.store, archive.clock, min_age_us=min_age_us).run(dry_run=dry_run)
+        if not dry_run:
+            archive.slide_uploads.sweep()
     console.table(("WHAT", "COUNT"), [(name.replace("_", " "), count) for name, count in asdict(report).items()])
     console.note("nothing was removed: this was a dry run" if dry_run else "swept")
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from pinakes import opening
 from pinakes.acting import acting_as, operator
@@ -21,21 +22,36 @@ from pinakes.core.clinic.records.clinics import NewClinic
 from pinakes.core.clinic.records.images import ClinicalType, Filter, NewClinicalImage
 from pinakes.core.clinic.records.patients import Gender, PatientDetails, PatientFilter
 from pinakes.core.clock import to_datetime
+from pinakes.core.content.uploads import Upload
 from pinakes.core.errors import AlreadyRegistered, UserExists
+from pinakes.core.slides.records import NewSlide, Slide
 from pinakes.demo.pictures import photograph, radiograph
 from pinakes.demo.qcow2 import write_qcow2
-from pinakes.demo.showing import Demonstration
+from pinakes.demo.showing import (
+    Demonstration,
+    Line,
+    atmosphere_line,
+    djinn_line,
+    pathomiq_line,
+    tscharts_line,
+)
 from pinakes.demo.tokens import TokenFile
 from pinakes.files import receive
 
-VOLUNTEER, RUNNER, KEEPER = "volunteer", "runner", "keeper"
+VOLUNTEER, RUNNER, PATHOLOGIST, KEEPER = "volunteer", "runner", "pathologist", "keeper"
 
-_USERS = ((VOLUNTEER, {Kind.CLINICAL}, False), (RUNNER, {Kind.MACHINE}, False), (KEEPER, set(Kind), True))
+_USERS = (
+    (VOLUNTEER, {Kind.CLINICAL}, False),
+    (RUNNER, {Kind.MACHINE}, False),
+    (PATHOLOGIST, {Kind.SLIDE}, False),
+    (KEEPER, set(Kind), True),
+)
 _CLINIC = "Ensenada (demo)"
 _CLINIC_DAYS = timedelta(days=3)
 _STATIONS = ("X-Ray", "Dental", "Surgery")
 _NAMESPACE = "demo"
 _DISK = "demo-disk"
+_APPLIANCE = "Demo appliance"
 _PAGE = 500
 
 
@@ -43,23 +59,31 @@ def load(settings: Settings) -> Demonstration:
     """Load what is missing of the demo, and tell how to try it. Raises OpeningFailed, DemoUnavailable."""
     folder = settings.data / "demo"
     with opening.opened(settings) as archive, _alone(folder):
-        photo, disk = _write_files(folder)
+        files = _write_files(folder)
         _add_users(archive)
-        volunteer, runner = acting_as(archive, VOLUNTEER), acting_as(archive, RUNNER)
-        photograph_id = _Clinic(archive, volunteer, settings).load(photo)
-        disk_id = _load_disks(archive, runner, disk)
+        volunteer, runner, pathologist = (acting_as(archive, name) for name in (VOLUNTEER, RUNNER, PATHOLOGIST))
+        photograph_id = _Clinic(archive, volunteer, settings).load(files.photo)
+        disk_id = _load_disks(archive, runner, files.disk)
+        slide = _load_slide(archive, pathologist, files.slide)
         tokens = TokenFile(folder / "tokens", archive.credentials, archive.clock)
-        return Demonstration(
-            folder,
-            settings.path_of("tscharts"),
-            settings.path_of("djinn"),
-            tokens.of(operator(), VOLUNTEER),
-            tokens.of(operator(), RUNNER),
-            photograph_id,
-            archive.images.get(volunteer, photograph_id).content.digest,
-            disk_id,
-            archive.images.get(runner, disk_id).content.digest,
-        )
+        token_of = {name: tokens.of(operator(), name) for name, _, is_staff in _USERS if not is_staff}
+
+        def digest(actor: Actor, image_id: int) -> str:
+            return archive.images.get(actor, image_id).content.digest
+
+        shown: dict[str, Callable[[str], Line]] = {
+            "tscharts": lambda path: tscharts_line(
+                path, token_of[VOLUNTEER], photograph_id, digest(volunteer, photograph_id)
+            ),
+            "djinn": lambda path: djinn_line(path, token_of[RUNNER], disk_id, digest(runner, disk_id)),
+            "atmosphere": atmosphere_line,
+            "pathomiq": lambda path: pathomiq_line(
+                path, token_of[PATHOLOGIST], slide.uid, digest(pathologist, slide.id)
+            ),
+        }
+        paths = {api: settings.path_of(api) for api in shown}
+        lines = [shown[api](path) for api, path in paths.items() if path is not None]
+        return Demonstration(folder, tuple(lines))
 
 
 @contextmanager
@@ -74,12 +98,20 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _write_files(folder: Path) -> tuple[Path, Path]:
-    """A photograph and a disk image, ready to be sent by whoever tries the demo."""
-    photo, disk = folder / "photo.jpg", folder / "demo.qcow2"
-    _write(photo, lambda path: path.write_bytes(photograph("retina.jpg").read_bytes()))
-    _write(disk, write_disk)
-    return photo, disk
+class _Files(NamedTuple):
+    """A photograph, a disk image and a slide, ready to be sent by whoever tries the demo."""
+
+    photo: Path
+    disk: Path
+    slide: Path
+
+
+def _write_files(folder: Path) -> _Files:
+    files = _Files(folder / "photo.jpg", folder / "demo.qcow2", folder / "slide.png")
+    _write(files.photo, lambda path: path.write_bytes(photograph("retina.jpg").read_bytes()))
+    _write(files.disk, write_disk)
+    _write(files.slide, lambda path: path.write_bytes(photograph("ihc.png").read_bytes()))
+    return files
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> None:
@@ -196,11 +228,14 @@ class _Clinic:
 
 
 def _load_disks(archive: Archive, actor: Actor, disk: Path) -> int:
-    """One disk image outside namespaces and one in a public one; the id of the first."""
+    """A disk image outside namespaces, one in a namespace, one for the public catalogue; the id of the first."""
     outside = NewMachine(_DISK, _DISK, description="A small disk to try Djinn CI's protocol with.", tags=("demo",))
     inside = NewMachine(_DISK, _DISK, _NAMESPACE, visibility=Visibility.PRIVATE)
     disk_id = _load_disk(archive, actor, disk, outside)
+    described = "A small disk that anybody may find and read."
+    public = NewMachine(_APPLIANCE, description=described, visibility=Visibility.PUBLIC, tags=("demo",))
     _load_disk(archive, actor, disk, inside)
+    _load_disk(archive, actor, disk, public)
     return disk_id
 
 
@@ -216,3 +251,22 @@ def _own_images(archive: Archive, actor: Actor) -> Iterator[Image]:
     while page := archive.images.readable(actor, after_id=last, most=_PAGE):
         yield from (image for image in page if image.facts.author_id == actor.user_id)
         last = page[-1].id
+
+
+# -- A slide ------------------------------------------------------------------------------------------------------
+
+
+def _load_slide(archive: Archive, actor: Actor, file: Path) -> Slide:
+    """A slide of stained tissue; one that was made but not filled is filled now."""
+    assert actor.user_id is not None
+    known, _ = archive.slides.of_user(actor, actor.user_id)
+    own = [slide for slide in known if slide.filename == file.name]
+    slide = own[0] if own else archive.slides.create(actor, NewSlide(file.name))
+    if not slide.is_uploaded:
+
+        def adopt(upload: Upload) -> int:
+            archive.slide_uploads.put(actor, slide, upload)
+            return slide.id
+
+        receive(archive.content, file, adopt, further=["md5"])
+    return slide

@@ -64,7 +64,7 @@ def _mounts(settings: Settings, context: ApiContext) -> list[Mount]:
         Mount(health(), "/healthz", None, "healthz"),
         Mount(readiness.resource, "/readyz", None, "readyz"),
     ]
-    if not any(mount.path == "" for mount in mounted):
+    if not any(mount.path == "" and "" in mount.parts for mount in mounted):
         own.append(Mount(index(mounted), "", None, "index"))
     return [*mounted, *own]
 

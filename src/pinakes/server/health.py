@@ -60,7 +60,7 @@ def health() -> ASGIApp:
 
 def index(mounts: Iterable[Mount]) -> ASGIApp:
     """`/`: what is mounted where."""
-    listed = [{"name": mount.name, "path": mount.path, "host": mount.host} for mount in mounts]
+    listed = [{"name": mount.name, "paths": mount.paths, "host": mount.host} for mount in mounts]
 
     async def answer() -> Response:
         return _json({"name": "Pinakes", "version": __version__, "apis": listed})

@@ -34,6 +34,7 @@ class Maintenance:
     ) -> None:
         self._every_seconds = every_seconds
         self._start_seconds = start_seconds
+        self._uploads = archive.slide_uploads
         self._sweep = Sweep(archive.database, archive.store, archive.clock, min_age_us=round(min_age_seconds * SECOND))
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
@@ -53,6 +54,7 @@ class Maintenance:
         self._attempt("the trash could not be emptied", self._sweep.empty_trash)
         while self._every_seconds and not self._stopping.wait(self._pause()):
             self._attempt("the sweep failed", self._sweep.run)
+            self._attempt("the inbox could not be swept", self._uploads.sweep)
 
     def _pause(self) -> float:
         return self._every_seconds * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret depends on it

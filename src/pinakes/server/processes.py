@@ -2,20 +2,19 @@
 
     pinakes serve ─ parent          opens the socket, checks everything once, starts and restarts workers
                      ├─ worker 1    its own interpreter, archive and thread pool; accepts from the shared socket
-                     └─ worker 2
+                     ├─ worker 2
+                     └─ job worker  does the long work (pinakes.worker); started when the server answers
 
 The socket is the parent's, so a port is taken once or not at all, and a worker that dies takes no waiting connections
 with it. The kernel kills the workers when the parent dies, however that happens. Workers are spawned, not forked: the
 libraries below keep threads. Settings go to them through a pipe, so that no secret is on a command line.
 """
 
-import ctypes
 import logging
 import logging.config
 import multiprocessing
 import os
 import resource
-import signal
 import socket
 import sys
 import threading
@@ -32,12 +31,13 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 from starlette.types import ASGIApp
 
-from pinakes import opening
+from pinakes import kinship, logs, opening
 from pinakes.config import Settings
 from pinakes.core.errors import PinakesError
 from pinakes.failures import Failed
 from pinakes.opening import OpeningFailed
-from pinakes.server import application, logs
+from pinakes.server import application
+from pinakes.server.jobworkers import JobWorkers
 from pinakes.web.faults import log_fault
 
 log = logging.getLogger(__package__)
@@ -47,7 +47,6 @@ _LEAST_LIFE_SECONDS = 5.0
 _RESTART_PAUSE_SECONDS = 1.0
 _READY_POLL_SECONDS = 0.05
 _MOST_OPEN_FILES = 65_536
-_PR_SET_PDEATHSIG = 1
 
 
 class CannotServe(Failed):
@@ -68,9 +67,18 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = None) 
     address = _address(settings.host, listener)
     multiprocessing.set_start_method("spawn", force=True)
     server = _Server(listener, settings)
-    threading.Thread(target=_announce, args=(address, on_ready), name="announce", daemon=True).start()
+    job_workers = JobWorkers(settings)
+
+    def announce() -> None:
+        _wait_until_ready(address)
+        job_workers.start()
+        if on_ready is not None:
+            on_ready(address)
+
+    threading.Thread(target=announce, name="announce", daemon=True).start()
     log.info("listening at %s, workers: %d", address, settings.worker_count)
     server.serve(target_loader=partial(_load, settings, os.getpid()), wrap_loader=False)
+    job_workers.stop()
     log.info("stopped")
 
 
@@ -166,8 +174,8 @@ def _address(host: str, listener: socket.socket) -> str:
     return f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}"
 
 
-def _announce(address: str, on_ready: Callable[[str], None] | None) -> None:
-    """Wait until a worker answers, then say so."""
+def _wait_until_ready(address: str) -> None:
+    """Until a worker answers."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while True:
         try:
@@ -178,8 +186,6 @@ def _announce(address: str, on_ready: Callable[[str], None] | None) -> None:
         except OSError:
             time.sleep(_READY_POLL_SECONDS)
     log.info("ready")
-    if on_ready is not None:
-        on_ready(address)
 
 
 def _allow_open_files() -> None:
@@ -195,8 +201,8 @@ def _allow_open_files() -> None:
 
 def _load(settings: Settings, parent_pid: int) -> ASGIApp:
     """The first thing a worker does: tie its life to the parent's, then build the application."""
-    _die_with(parent_pid)
-    os.setpgid(0, 0)  # Ctrl-C at the terminal is the parent's to hear, which then stops the workers in order
+    kinship.die_with(parent_pid)
+    kinship.leave_terminal()
     logs.hide_messages()
     try:
         return application.build(settings)
@@ -205,11 +211,3 @@ def _load(settings: Settings, parent_pid: int) -> ASGIApp:
     except Exception as error:
         log_fault(log, "the worker cannot start", error)
     sys.exit(1)
-
-
-def _die_with(parent_pid: int) -> None:
-    """Have the kernel kill this process when its parent dies (Linux), and end now if it has died already."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:
-        os._exit(1)

@@ -1,4 +1,4 @@
-"""How the server logs: one line an event on standard error, with nothing in it that a client or a patient said.
+"""How servers and workers log: one line an event on standard error, with nothing in it that a client or patient said.
 
     2026-11-21T09:40:00.123Z warning pinakes.server 4711 worker 2 ended unexpectedly
 
