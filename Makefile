@@ -6,7 +6,7 @@ T ?= tests
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check fix format lint types imports docs lock bench clean
+.PHONY: help run test test-slow check static fix format lint types imports docs lock bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -27,10 +27,15 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 run: $(VENV)/.run ## set everything up and start the server with demo data on 127.0.0.1:8000
 	$(BIN)/pinakes serve --demo
 
-test: $(VENV)/.dev ## set everything up and run all tests; T=path for some, T='tests -m "not slow"' for the quick ones
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(T)
+test: $(VENV)/.dev ## set everything up and run the tests; T=path for some
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(T)
 
-check: format lint types imports docs test ## the whole gate
+test-slow: $(VENV)/.dev ## run the tests that kill processes, and the large ones
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow $(T)
+
+static: format lint types imports docs ## everything that is checked without running it
+
+check: static test test-slow ## the whole gate
 
 fix: $(VENV)/.dev ## format, and mend what can be mended
 	$(BIN)/ruff format .
@@ -51,8 +56,8 @@ imports: $(VENV)/.dev ## check who imports whom
 docs: $(VENV)/.dev ## check that the documents say what is so
 	$(BIN)/python -m pytest -q tests/test_documents.py
 
-bench: $(VENV)/.dev ## run the benchmarks (Debian's nginx is their peer) and write bench/RESULTS.md
-	$(BIN)/python -m bench
+bench: $(VENV)/.dev ## run the benchmarks (Debian's nginx is their peer) and write bench/RESULTS.md; PARTS="jobs" for some
+	$(BIN)/python -m bench $(PARTS)
 
 lock: $(VENV)/.dev ## renew the locked dependencies
 	$(BIN)/python -m pip install --quiet uv

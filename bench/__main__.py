@@ -1,4 +1,4 @@
-"""`python -m bench`: every benchmark in turn, and the table of results.
+"""`python -m bench [PART ...]`: the benchmarks, all or some, each part in turn; writes their tables of results.
 
 --quick   smaller files and shorter runs, to see that it works; writes nothing
 """
@@ -6,65 +6,123 @@
 import argparse
 import shutil
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench import clinic, large, report, small
+from bench import catalogues, clinic, jobs, laboratory, large, report, small
 from bench.servers import Pinakes
 
 _PASSWORD = "a password for measuring"
+_MIB = 1024 * 1024
+
+Results = tuple[list[report.Row], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """Where a part is measured, and how long. folder: its own, for files and archives."""
+
+    folder: Path
+    is_quick: bool
+
+    @property
+    def runs(self) -> int:
+        return 2 if self.is_quick else 5
+
+    def sized(self, quick: int, whole: int) -> int:
+        return quick if self.is_quick else whole
+
+    def archive(self, name: str, **users: str) -> Pinakes:
+        """An archive in a folder of its own, with users of one kind each."""
+        archive = Pinakes(self.folder / name / "var")
+        archive.data.parent.mkdir()
+        for user, kind in users.items():
+            options = ["--email", f"{user}@example.org", "--password-stdin", "--kinds", kind]
+            archive.run("user", "add", user, *options, stdin=_PASSWORD)
+        return archive
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--quick", action="store_true")
-    arguments.add_argument("--only", choices=("large", "small", "clinic"))
+    arguments.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(_PARTS)}")
     given = arguments.parse_args()
+    if unknown := sorted(set(given.parts) - set(_PARTS)):
+        arguments.error(f"there is no part {unknown[0]}")
+    for name in given.parts or _PARTS:
+        rows, ratios = _measured(_PARTS[name], is_quick=given.quick)
+        print(report.tables(rows, ratios), flush=True)
+        if not given.quick:
+            report.write(name, rows, ratios)
+
+
+def _measured(part: Callable[[_Bench], Results], *, is_quick: bool) -> Results:
     folder = Path(tempfile.mkdtemp(prefix="pinakes-bench-"))
     try:
-        rows, ratios = _run(folder, quick=given.quick, only=given.only)
+        return part(_Bench(folder, is_quick))
     finally:
         shutil.rmtree(folder)
-    if given.quick or given.only:
-        print("\n".join([*(row.line() for row in rows), *ratios]))
-    else:
-        print(report.write(rows, ratios))
 
 
-def _run(folder: Path, *, quick: bool, only: str | None) -> tuple[list[report.Row], list[str]]:
-    runs = 2 if quick else 5
-    rows: list[report.Row] = []
-    ratios: list[str] = []
-    archive = Pinakes(folder / "var")
-    _add_user(archive, "builder", "machine")
-    _add_user(archive, "tablet", "clinical")
-    if only in {None, "large"}:
-        size = large.GIB // 4 if quick else 2 * large.GIB
-        more_rows, more_ratios = large.measure(folder, archive, archive.run("token", "create", "builder"), size, runs)
-        rows += more_rows
-        ratios += more_ratios
-    if only in {None, "small"}:
-        more_rows, more_ratios = _small(archive, quick=quick, runs=runs)
-        rows += more_rows
-        ratios += more_ratios
-    if only in {None, "clinic"}:
-        rows += clinic.measure(archive, _PASSWORD, 6_000_000, 5 if quick else 30)
-    return rows, ratios
+def _large(bench: _Bench) -> Results:
+    archive = bench.archive("large", builder="machine")
+    size = bench.sized(256, 2048) * _MIB
+    return large.measure(bench.folder, archive, archive.run("token", "create", "builder"), size, bench.runs)
 
 
-def _small(archive: Pinakes, *, quick: bool, runs: int) -> tuple[list[report.Row], list[str]]:
-    sizes = (1_000, 10_000) if quick else (10_000, 1_000_000)
-    tokens, middle = {}, {}
+def _small(bench: _Bench) -> Results:
+    sizes = (1_000, 10_000) if bench.is_quick else (10_000, 1_000_000)
+    archive = bench.archive("small", **{f"owner{size}": "machine" for size in sizes})
+    tokens = {size: archive.run("token", "create", f"owner{size}") for size in sizes}
+    middle = {size: small.fill(archive.data, f"owner{size}", size) for size in sizes}
+    return small.measure(archive, tokens, middle, bench.sized(2, 5), bench.runs)
+
+
+def _clinic(bench: _Bench) -> Results:
+    archive = bench.archive("clinic", tablet="clinical")
+    return clinic.measure(archive, _PASSWORD, 6_000_000, bench.sized(5, 30)), []
+
+
+def _slides(bench: _Bench) -> Results:
+    archive = bench.archive("slides", laboratory="slide")
+    token = archive.run("token", "create", "laboratory")
+    size = bench.sized(256, 2048) * _MIB
+    rows, ratios = laboratory.measure_upload(bench.folder, archive, token, size, bench.runs)
+    source = bench.folder / "small.slide"
+    large.make_file(source, _MIB)
+    return rows + laboratory.measure_starts(archive, token, source, bench.sized(3, 20)), ratios
+
+
+def _catalogues(bench: _Bench) -> Results:
+    sizes = (1_000, 10_000) if bench.is_quick else (1_000, 100_000)
+    archives = []
     for size in sizes:
-        name = f"owner{size}"
-        _add_user(archive, name, "machine")
-        tokens[size] = archive.run("token", "create", name)
-        middle[size] = small.fill(archive.data, name, size)
-    return small.measure(archive, tokens, middle, 2 if quick else 5, runs)
+        archives.append(bench.archive(f"machines{size}", cloud="machine"))
+        catalogues.fill_machines(archives[-1].data, "cloud", size)
+    rows, ratios = catalogues.measure_machines(archives[0], archives[1], sizes, bench.sized(3, 20))
+    owned = (100, 1_000, sizes[1])
+    names = {count: f"owner{count}" for count in owned}
+    laboratories = bench.archive("slides", **dict.fromkeys(names.values(), "slide"))
+    for count, name in names.items():
+        catalogues.fill_slides(laboratories.data, name, count)
+    tokens = {count: laboratories.run("token", "create", name) for count, name in names.items()}
+    ids = {count: catalogues.id_of(laboratories.data, name) for count, name in names.items()}
+    return rows + catalogues.measure_slides(laboratories, tokens, ids, bench.runs), ratios
 
 
-def _add_user(archive: Pinakes, name: str, kinds: str) -> None:
-    options = ["--email", f"{name}@example.org", "--password-stdin", "--kinds", kinds]
-    archive.run("user", "add", name, *options, stdin=_PASSWORD)
+def _jobs(bench: _Bench) -> Results:
+    return jobs.measure(bench.archive("jobs"), bench.sized(100, 1_000), bench.sized(5, 20), bench.runs), []
+
+
+_PARTS: dict[str, Callable[[_Bench], Results]] = {
+    "large": _large,
+    "small": _small,
+    "clinic": _clinic,
+    "slides": _slides,
+    "catalogues": _catalogues,
+    "jobs": _jobs,
+}
 
 
 if __name__ == "__main__":

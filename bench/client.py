@@ -23,15 +23,26 @@ class Answer:
     seconds: float
 
 
-def send_file(address: Address, method: str, path: str, file: Path, headers: dict[str, str]) -> Answer:
-    """Send a file as the body, by sendfile, and read the whole answer."""
+def send_file(
+    address: Address,
+    method: str,
+    path: str,
+    file: Path,
+    headers: dict[str, str],
+    *,
+    before: bytes = b"",
+    after: bytes = b"",
+) -> Answer:
+    """Send a file as the body, by sendfile, with bytes before and after it; read the whole answer."""
     size = file.stat().st_size
+    length = len(before) + size + len(after)
     started = time.perf_counter()
     with socket.create_connection(address) as connection, file.open("rb") as source:
-        connection.sendall(_head(address, method, path, headers | {"Content-Length": str(size)}))
+        connection.sendall(_head(address, method, path, headers | {"Content-Length": str(length)}) + before)
         offset = 0
         while offset < size:
             offset += os.sendfile(connection.fileno(), source.fileno(), offset, size - offset)
+        connection.sendall(after)
         return _read_answer(connection, started)
 
 

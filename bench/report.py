@@ -9,6 +9,7 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 _MARK = "<!-- measured below; written by `make bench` -->"
+_PART = "## Measured: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +50,21 @@ def conditions() -> str:
     )
 
 
-def write(rows: Sequence[Row], ratios: Sequence[str]) -> str:
-    """Put the tables into RESULTS.md, below the part written by hand; the text that was put there."""
-    tables = [
-        conditions(),
-        "",
+def tables(rows: Sequence[Row], ratios: Sequence[str]) -> str:
+    """The tables of one part."""
+    lines = [
         "| what | who | median | from to | peak memory of one process | conditions |",
         "| --- | --- | --- | --- | --- | --- |",
         *(row.line() for row in rows),
-        "",
-        "| what | who | median ratio | from to | target |",
-        "| --- | --- | --- | --- | --- |",
-        *ratios,
-        "",
     ]
-    before = RESULTS.read_text().partition(_MARK)[0] if RESULTS.exists() else "# Results\n\n"
-    text = "\n".join(tables)
-    RESULTS.write_text(f"{before}{_MARK}\n\n{text}")
-    return text
+    if ratios:
+        lines += ["", "| what | who | median ratio | from to | target |", "| --- | --- | --- | --- | --- |", *ratios]
+    return "\n".join(lines)
+
+
+def write(part: str, rows: Sequence[Row], ratios: Sequence[str]) -> None:
+    """Put the tables of a part into RESULTS.md, in the place of its former ones."""
+    head, _, written = RESULTS.read_text().partition(_MARK)
+    kept = [section for section in written.split(_PART)[1:] if not section.startswith(f"{part}\n")]
+    sections = [*kept, f"{part}\n\n{conditions()}\n\n{tables(rows, ratios)}\n\n"]
+    RESULTS.write_text(head + _MARK + "\n\n" + "".join(_PART + section for section in sections).rstrip() + "\n")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,18 +27,21 @@ def free_port() -> int:
         return port
 
 
-def wait_for(address: Address) -> None:
-    """Until the server takes connections."""
+def until(is_so: Callable[[], bool]) -> None:
+    """Raises TimeoutError if it does not come about."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        try:
-            socket.create_connection(address, timeout=1).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError("a server does not begin")
+        time.sleep(0.05)
+
+
+def takes_connections(address: Address) -> bool:
+    try:
+        socket.create_connection(address, timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,16 @@ class Pinakes:
         port = free_port()
         command = [str(Path(sys.executable).parent / "pinakes"), "serve", "--data", str(self.data)]
         command += ["--port", str(port), "--workers", str(workers)]
-        with _process(command, ("127.0.0.1", port), self.data.parent / "pinakes.log") as running:
+        log = self.data.parent / "pinakes.log"
+        begun = _job_workers_in(log)
+        with _process(command, ("127.0.0.1", port), log) as running:
+            until(lambda: _job_workers_in(log) > begun)  # it takes a second of processor to begin
             yield running
+
+
+def _job_workers_in(log: Path) -> int:
+    """How many job workers say that they have begun."""
+    return log.read_text().count(" does jobs,") if log.exists() else 0
 
 
 _NGINX = """
@@ -113,7 +124,7 @@ def _process(command: list[str], address: Address, log: Path) -> Iterator[Runnin
     with log.open("ab") as output:
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
-        wait_for(address)
+        until(lambda: takes_connections(address))
         yield Running(address, server.pid)
     finally:
         server.terminate()
