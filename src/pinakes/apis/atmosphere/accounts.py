@@ -111,20 +111,20 @@ class AccessTokens:
         """The only answer that holds the key."""
         actor = await self._callers.user(request)
         name = _name(await read_object(request, self._max_json_bytes))
-        made = await self._callers.change(actor, lambda actor: self._tokens.create_access(actor, name))
+        made = await self._callers.change_as(actor, lambda actor: self._tokens.create_access(actor, name))
         return self._answers.json({"token": made.text, **companions.access_token(made.token)}, 201)
 
     async def rename(self, request: Request) -> Response:
         actor = await self._callers.user(request)
         token_id = _token_id(request)
         name = _name(await read_object(request, self._max_json_bytes))
-        made = await self._callers.change(actor, lambda actor: self._tokens.rename_access(actor, token_id, name))
+        made = await self._callers.change_as(actor, lambda actor: self._tokens.rename_access(actor, token_id, name))
         return self._answers.json(companions.access_token(made))
 
     async def delete(self, request: Request) -> Response:
         actor = await self._callers.user(request)
         token_id = _token_id(request)
-        await self._callers.change(actor, lambda actor: self._tokens.revoke_access(actor, token_id))
+        await self._callers.change_as(actor, lambda actor: self._tokens.revoke_access(actor, token_id))
         return self._answers.nothing()
 
 
@@ -182,7 +182,7 @@ class Profiles:
             changed = self._profiles.update(actor, sends_emails=sends_emails, icon_set=icon_set)
             return self._directory.own(actor), changed
 
-        who, made = await self._callers.change(actor, change)
+        who, made = await self._callers.change_as(actor, change)
         return self._show(request, who, made)
 
     def _show(self, request: Request, who: Entry, profile: Profile) -> Response:

@@ -42,7 +42,10 @@ class Answers:
         return Response(None, 204, HEADERS)
 
     def collection(self, request: Request, page: PageRequest, found: Listed[T], show: Callable[[T], Json]) -> Response:
-        """A page of a collection in its envelope. Raises PageUnknown past the end (contract L1, L4, L5)."""
+        """A page of a collection in its envelope. Raises PageUnknown past the end (contract L1, L4, L5).
+
+        For up to a thousand items: large ones are best made in the thread that found them.
+        """
         last = max(1, -(-found.total // page.size))
         number = last if page.number == LAST else page.number
         if number > last:

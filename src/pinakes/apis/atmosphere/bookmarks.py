@@ -45,13 +45,13 @@ class Bookmarks:
     async def create(self, request: Request) -> Response:
         actor = await self._callers.user(request)
         image = _image(Members(await read_object(request, self._max_json_bytes)))
-        made = await self._callers.change(actor, lambda actor: self._bookmarks.create(actor, image))
+        made = await self._callers.change_as(actor, lambda actor: self._bookmarks.create(actor, image))
         return self._answers.json(companions.bookmark(made, self._answers.view(request, actor)), 201)
 
     async def delete(self, request: Request) -> Response:
         actor = await self._callers.user(request)
         wanted = key_of(request)
-        await self._callers.change(actor, lambda actor: self._bookmarks.delete(actor, wanted))
+        await self._callers.change_as(actor, lambda actor: self._bookmarks.delete(actor, wanted))
         return self._answers.nothing()
 
 

@@ -32,9 +32,13 @@ class Images:
     async def list(self, request: Request) -> Response:
         page = page_request(request)
         wanted = _filter(filters(request))
-        actor, found = await self._callers.read(request, lambda actor: (actor, self._find(actor, wanted, page)))
-        view = self._answers.view(request, actor)
-        return self._answers.collection(request, page, found, lambda image: representation.image(image, view))
+
+        def found(actor: Actor) -> Response:
+            view = self._answers.view(request, actor)
+            listed = self._find(actor, wanted, page)
+            return self._answers.collection(request, page, listed, lambda image: representation.image(image, view))
+
+        return await self._callers.read(request, found)
 
     async def get(self, request: Request) -> Response:
         wanted = key_of(request)
@@ -52,7 +56,9 @@ class Images:
         actor = await self._callers.user(request)
         wanted = key_of(request)
         changes, problems = _changes(await read_object(request, self._max_json_bytes), is_whole=is_whole)
-        made = await self._callers.change(actor, lambda actor: self._catalogue.update(actor, wanted, changes, problems))
+        made = await self._callers.change_as(
+            actor, lambda actor: self._catalogue.update(actor, wanted, changes, problems)
+        )
         return self._show(request, actor, made)
 
     def _find(self, actor: Actor, wanted: CatalogueFilter | None, page: PageRequest) -> Listed[CatalogueImage]:

@@ -53,13 +53,13 @@ class Memberships:
     async def create(self, request: Request) -> Response:
         actor = await self._callers.user(request)
         version, group = _parts(Members(await read_object(request, self._max_json_bytes)))
-        made = await self._callers.change(actor, lambda actor: self._memberships.create(actor, version, group))
+        made = await self._callers.change_as(actor, lambda actor: self._memberships.create(actor, version, group))
         return self._show(request, made, 201)
 
     async def delete(self, request: Request) -> Response:
         actor = await self._callers.user(request)
         wanted = key_of(request)
-        await self._callers.change(actor, lambda actor: self._memberships.delete(actor, wanted))
+        await self._callers.change_as(actor, lambda actor: self._memberships.delete(actor, wanted))
         return self._answers.nothing()
 
     def _show(self, request: Request, membership: Membership, status: int = 200) -> Response:

@@ -46,7 +46,7 @@ class Patterns:
         subject, text, allows = new.subject, new.text, new.allows is not False
         assert subject is not None
         assert text is not None
-        made = await self._callers.change(
+        made = await self._callers.change_as(
             actor, lambda actor: self._patterns.create(actor, subject, text, allows=allows)
         )
         return self._show(request, made, 201)
@@ -60,14 +60,14 @@ class Patterns:
     async def delete(self, request: Request) -> Response:
         actor = await self._callers.user(request)
         wanted = key_of(request)
-        await self._callers.change(actor, lambda actor: self._patterns.delete(actor, wanted))
+        await self._callers.change_as(actor, lambda actor: self._patterns.delete(actor, wanted))
         return self._answers.nothing()
 
     async def _update(self, request: Request, *, is_whole: bool) -> Response:
         actor = await self._callers.user(request)
         wanted = key_of(request)
         changes = _changes(await read_object(request, self._max_json_bytes), is_whole=is_whole)
-        made = await self._callers.change(actor, lambda actor: self._patterns.update(actor, wanted, changes))
+        made = await self._callers.change_as(actor, lambda actor: self._patterns.update(actor, wanted, changes))
         return self._show(request, made)
 
     def _show(self, request: Request, pattern: Pattern, status: int = 200) -> Response:

@@ -54,9 +54,13 @@ class Stubs:
     async def metrics(self, request: Request) -> Response:
         """For anyone, so that the search page comes up; filled for staff only."""
         page = page_request(request)
-        found = await self._callers.read(request, lambda actor: self._metrics.list(actor, page))
         base = self._answers.base(request)
-        return self._answers.collection(request, page, found, lambda image: companions.image_metrics(image, base))
+
+        def found(actor: Actor) -> Response:
+            listed = self._metrics.list(actor, page)
+            return self._answers.collection(request, page, listed, lambda image: companions.image_metrics(image, base))
+
+        return await self._callers.read(request, found)
 
     async def metrics_of_image(self, request: Request) -> Response:
         def find(actor: Actor) -> ImageMetrics:

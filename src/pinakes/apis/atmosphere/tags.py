@@ -33,9 +33,12 @@ class Tags:
 
     async def list(self, request: Request) -> Response:
         page = page_request(request)
-        actor, found = await self._callers.read(request, lambda actor: (actor, self._tags.list(page)))
-        view = self._answers.view(request, actor)
-        return self._answers.collection(request, page, found, lambda tag: show_tag(tag, view))
+
+        def found(actor: Actor) -> Response:
+            view = self._answers.view(request, actor)
+            return self._answers.collection(request, page, self._tags.list(page), lambda tag: show_tag(tag, view))
+
+        return await self._callers.read(request, found)
 
     async def get(self, request: Request) -> Response:
         wanted = key_of(request)
@@ -45,7 +48,9 @@ class Tags:
     async def create(self, request: Request) -> Response:
         actor = await self._callers.user(request)
         name, description = _texts(await read_object(request, self._max_json_bytes), is_whole=True)
-        made = await self._callers.change(actor, lambda actor: self._tags.create(actor, name or "", description or ""))
+        made = await self._callers.change_as(
+            actor, lambda actor: self._tags.create(actor, name or "", description or "")
+        )
         return self._show(request, actor, made, 201)
 
     async def update(self, request: Request) -> Response:
@@ -57,7 +62,7 @@ class Tags:
     async def delete(self, request: Request) -> Response:
         actor = await self._callers.user(request)
         wanted = key_of(request)
-        await self._callers.change(actor, lambda actor: self._tags.delete(actor, wanted))
+        await self._callers.change_as(actor, lambda actor: self._tags.delete(actor, wanted))
         return self._answers.nothing()
 
     async def _update(self, request: Request, *, is_whole: bool) -> Response:
@@ -65,7 +70,7 @@ class Tags:
         wanted = key_of(request)
         require_staff(actor, Permission.WRITE)
         name, description = _texts(await read_object(request, self._max_json_bytes), is_whole=is_whole)
-        made = await self._callers.change(
+        made = await self._callers.change_as(
             actor, lambda actor: self._tags.update(actor, wanted, name=name, description=description)
         )
         return self._show(request, actor, made)
@@ -84,9 +89,12 @@ class ImageTags:
         self._answers = answers
 
     async def list(self, request: Request) -> Response:
-        actor, page, found = await self._callers.read(request, lambda actor: self._find(request, actor))
-        view = self._answers.view(request, actor)
-        return self._answers.collection(request, page, found, lambda one: representation.tagging(one, view))
+        def found(actor: Actor) -> Response:
+            view = self._answers.view(request, actor)
+            page, listed = self._find(request, actor)
+            return self._answers.collection(request, page, listed, lambda one: representation.tagging(one, view))
+
+        return await self._callers.read(request, found)
 
     async def get(self, request: Request) -> Response:
         actor, found = await self._callers.glance(
@@ -101,16 +109,16 @@ class ImageTags:
         members.check()
         assert not isinstance(image, Unchanged)
         assert not isinstance(tag, Unchanged)
-        made = await self._callers.change(actor, lambda actor: self._taggings.create(actor, image, tag))
+        made = await self._callers.change_as(actor, lambda actor: self._taggings.create(actor, image, tag))
         return self._show(request, actor, made, 201)
 
     async def delete(self, request: Request) -> Response:
         actor = await self._callers.user(request)
         row = _row_of(request)
-        await self._callers.change(actor, lambda actor: self._taggings.delete(actor, row))
+        await self._callers.change_as(actor, lambda actor: self._taggings.delete(actor, row))
         return self._answers.nothing()
 
-    def _find(self, request: Request, actor: Actor) -> tuple[Actor, PageRequest, Listed[Tagging]]:
+    def _find(self, request: Request, actor: Actor) -> tuple[PageRequest, Listed[Tagging]]:
         require_login(actor)
         page = page_request(request)
         query = filters(request)
@@ -118,10 +126,10 @@ class ImageTags:
         try:
             images: set[Key] = {key(text) for text in given}
         except Unknown:
-            return actor, page, Listed((), 0)
+            return page, Listed((), 0)
         if len(images) > 1:
-            return actor, page, Listed((), 0)
-        return actor, page, self._taggings.list(actor, page, next(iter(images), None))
+            return page, Listed((), 0)
+        return page, self._taggings.list(actor, page, next(iter(images), None))
 
     def _show(self, request: Request, actor: Actor, tagging: Tagging, status: int = 200) -> Response:
         return self._answers.json(representation.tagging(tagging, self._answers.view(request, actor)), status)

@@ -43,7 +43,7 @@ class Versions:
         actor = await self._callers.user(request)
         wanted = key_of(request)
         changes, problems = _changes(await read_object(request, self._max_json_bytes))
-        made = await self._callers.change(actor, lambda actor: self._update(actor, wanted, changes, problems))
+        made = await self._callers.change_as(actor, lambda actor: self._update(actor, wanted, changes, problems))
         return self._answers.json(companions.version(made, self._answers.view(request, actor)))
 
     async def machines(self, request: Request) -> Response:
@@ -61,9 +61,14 @@ class Versions:
     async def _list(self, request: Request, show: Show, *, has_content: bool) -> Response:
         page = page_request(request)
         wanted = _filter(filters(request), has_content=has_content)
-        actor, found = await self._callers.read(request, lambda actor: (actor, self._find(actor, wanted, page)))
-        view = self._answers.view(request, actor)
-        return self._answers.collection(request, page, found, lambda version: show(version, view))
+
+        def found(actor: Actor) -> Response:
+            view = self._answers.view(request, actor)
+            return self._answers.collection(
+                request, page, self._find(actor, wanted, page), lambda version: show(version, view)
+            )
+
+        return await self._callers.read(request, found)
 
     def _find(self, actor: Actor, wanted: VersionFilter | None, page: PageRequest) -> Listed[MachineVersion]:
         return Listed((), 0) if wanted is None else self._versions.list(actor, wanted, page)

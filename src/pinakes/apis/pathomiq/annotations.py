@@ -55,7 +55,7 @@ class Annotations:
 
     async def create(self, request: Request) -> Response:
         """Take a new version. It is read while it comes in; which image it is of is known when the form has ended."""
-        actor = await self._callers.identify(request, Permission.WRITE)
+        actor = await self._callers.permitted(request, Permission.WRITE)
         content_type = request.headers.get("content-type", "")
         if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
             raise BodyTypeUnsupported("The annotation must be sent as multipart/form-data.")

@@ -52,23 +52,25 @@ class Images:
         user_id = _user_id(request.path_params["user"])
         most, offset = number_of(request, "limit"), number_of(request, "offset")
 
-        def found(actor: Actor) -> tuple[list[Json], int]:
+        def found(actor: Actor) -> Response:  # rendered here too, since it has no pages
             slides, total = self._slides.of_user(actor, user_id, most=most, offset=offset or 0)
-            return [self._answers.image(request, slide) for slide in slides], total
+            images = [self._answers.image(request, slide) for slide in slides]
+            return self._answers.json(images, {"X-Total-Count": str(total)})
 
-        images, total = await self._callers.read(request, found)
-        return self._answers.json(images, {"X-Total-Count": str(total)})
+        return await self._callers.read(request, found)
 
     async def by_user(self, request: Request) -> Response:
         """`/Users/imagelist`: the same for every user the caller may ask about (contract 4.1)."""
 
-        def found(actor: Actor) -> list[Json]:
-            return [
-                {"userid": user_id, "images": [self._answers.image(request, slide) for slide in slides]}
-                for user_id, slides in self._slides.by_user(actor)
-            ]
+        def found(actor: Actor) -> Response:
+            return self._answers.json(
+                [
+                    {"userid": user_id, "images": [self._answers.image(request, slide) for slide in slides]}
+                    for user_id, slides in self._slides.by_user(actor)
+                ]
+            )
 
-        return self._answers.json(await self._callers.read(request, found))
+        return await self._callers.read(request, found)
 
     async def get(self, request: Request) -> Response:
         uid = request.path_params["image"]
@@ -77,7 +79,7 @@ class Images:
 
     async def create(self, request: Request) -> Response:
         """Make an image, and say where and how its bytes are to be sent (contract 4.6)."""
-        await self._callers.identify(request, Permission.WRITE)
+        await self._callers.permitted(request, Permission.WRITE)
         body = await read_object(request)
         new, presign = _new_slide(body), body.get("presign")
         self._uploads.check_presign(presign)
@@ -93,7 +95,7 @@ class Images:
         the answer says anew how to send them, in case the first permission has expired.
         """
         image_id = parse_id(request.path_params["image"])
-        await self._callers.identify(request, Permission.WRITE)
+        await self._callers.permitted(request, Permission.WRITE)
         body = await read_object(request)
         if image_id is None:
             raise ImageUnknown

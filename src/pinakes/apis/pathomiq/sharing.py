@@ -37,7 +37,7 @@ class Sharing:
     async def _change(
         self, request: Request, operation: Operation, text: str, *, may_be_empty: bool = False
     ) -> Response:
-        await self._callers.identify(request, Permission.WRITE)
+        await self._callers.permitted(request, Permission.WRITE)
         body = await read_object(request)
         ref, user_ids = image_ref_of(body), _user_ids(body, may_be_empty=may_be_empty)
 
