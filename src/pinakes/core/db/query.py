@@ -7,9 +7,10 @@ gives them: use it for integers and texts (booleans are 0 or 1 on SQLite), not f
 
 import sqlite3
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Select
+from sqlalchemy import Compiled, Select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
@@ -21,17 +22,13 @@ Row = tuple[Any, ...]
 
 
 class Query:
-    """One SELECT. Parameters are given by name; those not given keep the values in the statement."""
+    """One SELECT. Parameters are given by name; those not given keep the values in the statement.
+
+    It is compiled when a database first asks it: a process asks few of all there are, and mostly of one kind.
+    """
 
     def __init__(self, statement: Select[Any]) -> None:
-        local = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
-        remote = statement.compile(dialect=_PSYCOPG)
-        assert local.positiontup is not None
-        self._local_text = str(local)
-        self._names = tuple(local.positiontup)
-        self._remote_text = str(remote)
-        self._constants = {name: value for name, value in local.params.items() if value is not None}
-        self._remote_constants = {name: value for name, value in remote.params.items() if value is not None}
+        self._statement = statement
 
     def first(self, connection: Executor, parameters: Mapping[str, Any]) -> Row | None:
         """The first row, or None."""
@@ -45,6 +42,25 @@ class Query:
     def _run(self, connection: Executor, parameters: Mapping[str, Any]) -> Any:
         driver = connection.connection.driver_connection
         if isinstance(driver, sqlite3.Connection):
-            bound = {**self._constants, **parameters}
-            return driver.execute(self._local_text, [bound[name] for name in self._names])
-        return driver.execute(self._remote_text, {**self._remote_constants, **parameters})
+            text, names, constants = self._local
+            bound = {**constants, **parameters}
+            return driver.execute(text, [bound[name] for name in names])
+        text, constants = self._remote
+        return driver.execute(text, {**constants, **parameters})
+
+    @cached_property
+    def _local(self) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+        """For SQLite: the text, the names of its parameters in order, and those that the statement gives itself."""
+        compiled = self._statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
+        assert compiled.positiontup is not None
+        return str(compiled), tuple(compiled.positiontup), _given(compiled)
+
+    @cached_property
+    def _remote(self) -> tuple[str, dict[str, Any]]:
+        """For PostgreSQL: the text, and the parameters that the statement gives itself."""
+        compiled = self._statement.compile(dialect=_PSYCOPG)
+        return str(compiled), _given(compiled)
+
+
+def _given(compiled: Compiled) -> dict[str, Any]:
+    return {name: value for name, value in (compiled.params or {}).items() if value is not None}
