@@ -4,6 +4,8 @@ import base64
 import contextlib
 import json
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from bench import client
 from bench.memory import watched
@@ -40,16 +42,16 @@ def measure(archive: Pinakes, password: str, size_bytes: int, runs: int) -> list
     ]
 
 
-def _post(server: Running, path: str, body: dict[str, object], token: str) -> dict[str, object]:
+def _post(server: Running, path: str, body: Mapping[str, object], token: str) -> dict[str, Any]:
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Token {token}"} if token else {})
     answer = client.send(server.address, "POST", _BASE + path, json.dumps(body).encode(), headers)
     if answer.status != 200:
         raise RuntimeError(f"{path} answered {answer.status}: {answer.body!r}")
-    decoded: dict[str, object] = json.loads(answer.body)
+    decoded: dict[str, Any] = json.loads(answer.body)
     return decoded
 
 
-def _patient() -> dict[str, object]:
+def _patient() -> dict[str, str]:
     texts = (
         "paternal_last maternal_last first middle suffix prefix street1 street2 city colonia phone1 phone2 email "
         "emergencyfullname emergencyphone emergencyemail curp"

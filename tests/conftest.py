@@ -1,4 +1,4 @@
-"""What every test may ask for: a clock to move, a database, a content store, and both kinds of each together.
+"""What every test may ask for: a clock to move, a database, a content store, both kinds of each together, an archive.
 
 `backend` runs a test twice: on SQLite with the disk store, and on a real PostgreSQL with a real S3 server.
 """
@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import pytest
 
 from pinakes.core import clock as instants
+from pinakes.core.archive import Archive, assemble
 from pinakes.core.clock import Instant
 from pinakes.core.content.content import Content
 from pinakes.core.content.store import ContentStore
@@ -154,3 +156,19 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]
 @pytest.fixture
 def content(backend: Backend, clock: MovableClock) -> Content:
     return Content(backend.database, backend.store, clock)
+
+
+@pytest.fixture
+def archive_options() -> dict[str, Any]:
+    """What `archive` is assembled with besides; folders and modules of tests have their own."""
+    return {}
+
+
+@pytest.fixture
+def archive(
+    backend: Backend, clock: MovableClock, tmp_path: Path, archive_options: dict[str, Any]
+) -> Iterator[Archive]:
+    folder = tmp_path / "journals"
+    archive = assemble(backend.database, backend.store, journal_directory=folder, clock=clock, **archive_options)
+    yield archive
+    archive.close()

@@ -30,7 +30,7 @@ class Echo:
         await send({"type": "http.response.body", "body": body})
 
 
-def mount(name: str, path: str | None, host: str | None = None, **options: bool) -> Mount:
+def mount(name: str, path: str | None, host: str | None = None, **options: Any) -> Mount:
     return Mount(Echo(name), path, host, name, **options)
 
 

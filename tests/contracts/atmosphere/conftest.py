@@ -1,30 +1,20 @@
 """Atmosphere's API in this process, at the root, over both backends; clients that talk to it, and images to ask for."""
 
-import asyncio
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-from starlette.types import ASGIApp
 
 from pinakes.apis.atmosphere import API
-from pinakes.core.actor import Actor, Kind, Scope, Visibility
-from pinakes.core.archive import Archive, assemble
+from pinakes.core.actor import Actor, Visibility
+from pinakes.core.archive import Archive
 from pinakes.core.catalogue import records
 from pinakes.core.catalogue.machines import NewMachine
 from pinakes.core.clock import Instant, to_datetime
-from pinakes.web.api import ApiContext
-from pinakes.web.bridge import Bridge
-from pinakes.web.mounts import Mount, Mounts
-from pinakes.web.origin import Origins
-from tests.conftest import Backend, MovableClock
-from tests.core.namespaces.making import SYSTEM
+from tests.contracts.serving import ORIGIN as ORIGIN
+from tests.contracts.serving import ApiClient, ApiWorld, serving
 
-ORIGIN = "http://archive.example:8000"
 BASE = f"{ORIGIN}/api/v2"
 LAB = "https://lab.example"
 MAX_JSON_BYTES = 4 * 1024 * 1024
@@ -35,32 +25,11 @@ INVALID_PAGE = {"detail": "Invalid page."}
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
-    """A client with a token; None for one without. Paths that begin with a slash are below BASE."""
+class Client(ApiClient):
+    base = BASE
+    scheme = "TOKEN"
 
-    app: ASGIApp
-    loop: asyncio.AbstractEventLoop
-    token: str | None = None
     name: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        return self.loop.run_until_complete(self._request(method, path, options))
-
-    def get(self, path: str, **options: Any) -> httpx.Response:
-        return self.request("GET", path, **options)
-
-    def post(self, path: str, **options: Any) -> httpx.Response:
-        return self.request("POST", path, **options)
-
-    def put(self, path: str, **options: Any) -> httpx.Response:
-        return self.request("PUT", path, **options)
-
-    def patch(self, path: str, **options: Any) -> httpx.Response:
-        return self.request("PATCH", path, **options)
-
-    def delete(self, path: str, **options: Any) -> httpx.Response:
-        return self.request("DELETE", path, **options)
 
     def names(self, path: str = "/images", **params: str | int) -> list[str]:
         """The names of what a list shows."""
@@ -74,43 +43,10 @@ class Client:
         counted: int = answer.json()["count"]
         return counted
 
-    async def _request(self, method: str, path: str, options: Mapping[str, Any]) -> httpx.Response:
-        headers = {"Authorization": f"TOKEN {self.token}"} if self.token else {}
-        headers |= dict(self.headers) | dict(options.get("headers", {}))
-        encoded = {name: value.encode("latin-1") for name, value in headers.items()}
-        transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=True)
-        url = path if path.startswith("http") else BASE + path
-        async with httpx.AsyncClient(transport=transport) as client:
-            return await client.request(method, url, **{**options, "headers": encoded})
 
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """The archive behind the API, clients for its users, and images they made."""
-
-    archive: Archive
-    app: ASGIApp
-    loop: asyncio.AbstractEventLoop
-
-    def user(
-        self,
-        name: str,
-        *kinds: Kind,
-        scope: str | None = None,
-        is_staff: bool = False,
-        expires_at: Instant | None = None,
-        password: str | None = None,
-    ) -> Client:
-        """A client for a user of the kind machine, or of the kinds named; made if need be."""
-        if name not in {user.name for user in self.archive.users.list()}:
-            chosen = kinds or (Kind.MACHINE,)
-            self.archive.users.add(SYSTEM, name, f"{name}@example.org", password, chosen, is_staff=is_staff)
-        parsed = None if scope is None else Scope.parse(scope)
-        token = self.archive.credentials.create(SYSTEM, name, scope=parsed, expires_at=expires_at, label="")
-        return Client(self.app, self.loop, token, name)
-
-    def stranger(self, token: str | None = None) -> Client:
-        return Client(self.app, self.loop, token)
+class World(ApiWorld[Client]):
+    def client(self, token: str | None, name: str, /) -> Client:
+        return Client(self.app, self.loop, token, name=name)
 
     def actor(self, client: Client) -> Actor:
         """The same user, for the core."""
@@ -149,45 +85,11 @@ def stamp(instant: Instant) -> str:
 
 
 @pytest.fixture
-def archive(backend: Backend, clock: MovableClock, tmp_path: Path) -> Iterator[Archive]:
-    archive = assemble(backend.database, backend.store, journal_directory=tmp_path / "journals", clock=clock)
-    yield archive
-    archive.close()
-
-
-@pytest.fixture
 def world(archive: Archive, tmp_path: Path) -> Iterator[World]:
-    bridge = Bridge(archive.database.is_local)
-    context = ApiContext(archive, bridge, Origins(), MAX_JSON_BYTES, UTC, tmp_path, (LAB,))
-    mount = Mount(
-        API.create(context),
-        API.default_path,
-        None,
-        API.name,
-        loose_slashes=API.has_loose_slashes,
-        parts=API.parts,
-    )
-    loop = asyncio.new_event_loop()
-    yield World(archive, Mounts([mount]), loop)
-    loop.close()
-    bridge.close()
-
-
-@pytest.fixture
-def ana(world: World) -> Client:
-    return world.user("ana")
-
-
-@pytest.fixture
-def ben(world: World) -> Client:
-    return world.user("ben")
+    with serving(API, archive, tmp_path, max_json_bytes=MAX_JSON_BYTES, allowed_origins=(LAB,)) as (app, loop):
+        yield World(archive, app, loop)
 
 
 @pytest.fixture
 def staff(world: World) -> Client:
     return world.user("sam", is_staff=True)
-
-
-@pytest.fixture
-def nobody(world: World) -> Client:
-    return world.stranger()

@@ -10,10 +10,10 @@ import pytest
 
 from pinakes.apis.djinn.representation import timestamp
 from pinakes.core.actor import Actor
-from pinakes.core.archive import Archive, assemble
+from pinakes.core.archive import assemble
 from pinakes.core.clock import SECOND
 from tests.conftest import Backend, MovableClock
-from tests.contracts.djinn.conftest import BASE, MAX_UPLOAD_BYTES, QCOW2, Client, World, rest_of, share
+from tests.contracts.djinn.conftest import BASE, QCOW2, Client, World, rest_of, share
 from tests.core.imports.fetched import LIMITS
 from tests.core.imports.serving import WebServer, web_server
 from tests.core.slides.working import work_off
@@ -30,18 +30,9 @@ SCHEME = ["Download URL must begin with http://, https:// or sftp://"]
 
 
 @pytest.fixture
-def archive(backend: Backend, clock: MovableClock, tmp_path: Path) -> Iterator[Archive]:
-    """The one of every other test here, but that it may import from loopback."""
-    archive = assemble(
-        backend.database,
-        backend.store,
-        journal_directory=tmp_path / "journals",
-        clock=clock,
-        max_upload_bytes=MAX_UPLOAD_BYTES,
-        import_limits=LIMITS,
-    )
-    yield archive
-    archive.close()
+def archive_options(archive_options: dict[str, Any]) -> dict[str, Any]:
+    """Those of every other test here, but that the archive may import from loopback."""
+    return {**archive_options, "import_limits": LIMITS}
 
 
 @pytest.fixture

@@ -1,71 +1,29 @@
 """The native API in this process, under its prefix, over both backends; and clients that talk to it."""
 
-import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from starlette.types import ASGIApp
 
 from pinakes.apis.native import API
-from pinakes.core.actor import Actor, Kind, Scope
 from pinakes.core.archive import Archive, assemble
-from pinakes.core.clock import Instant
 from pinakes.core.content.stores.memory import MemoryStore
 from pinakes.core.db.engine import Database
-from pinakes.web.api import Api, ApiContext
-from pinakes.web.bridge import Bridge
-from pinakes.web.mounts import Mount, Mounts
-from pinakes.web.origin import Origins
-from tests.conftest import Backend, MovableClock
+from pinakes.web.api import Api
+from tests.contracts.serving import ORIGIN as ORIGIN
+from tests.contracts.serving import ApiClient, ApiWorld, serving
+from tests.core.namespaces.making import SYSTEM as SYSTEM
 
-SYSTEM = Actor("system")
-ORIGIN = "http://archive.example:8000"
 BASE = f"{ORIGIN}/pinakes/v1"
 MAX_JSON_BYTES = 256 * 1024
 MAX_UPLOAD_BYTES = 4 * 1024 * 1024
 QCOW2 = b"QFI\xfb\x00\x00\x00\x03" + bytes(56)
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
-    """A client with a token; None for one without. Paths are below BASE."""
-
-    app: ASGIApp
-    loop: asyncio.AbstractEventLoop
-    token: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        return self.loop.run_until_complete(self._request(method, path, options))
-
-    def get(self, path: str, **options: Any) -> httpx.Response:
-        return self.request("GET", path, **options)
-
-    def post(self, path: str, **options: Any) -> httpx.Response:
-        return self.request("POST", path, **options)
-
-    def put(self, path: str, **options: Any) -> httpx.Response:
-        return self.request("PUT", path, **options)
-
-    def patch(self, path: str, **options: Any) -> httpx.Response:
-        return self.request("PATCH", path, **options)
-
-    def delete(self, path: str, **options: Any) -> httpx.Response:
-        return self.request("DELETE", path, **options)
-
-    def at_once(self, requests: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[httpx.Response]:
-        """Send all of them before any is answered."""
-
-        async def gather() -> list[httpx.Response]:
-            return await asyncio.gather(*(self._request(method, path, more) for method, path, more in requests))
-
-        return self.loop.run_until_complete(gather())
+class Client(ApiClient):
+    base = BASE
 
     def image(self, name: str = "debian", **members: Any) -> Any:
         """Make a machine image; its JSON."""
@@ -86,15 +44,6 @@ class Client:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    async def _request(self, method: str, path: str, options: Mapping[str, Any]) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        headers |= dict(self.headers) | dict(options.get("headers", {}))
-        encoded = {name: value.encode("latin-1") for name, value in headers.items()}
-        transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=True)
-        url = path if path.startswith("http") else BASE + path
-        async with httpx.AsyncClient(transport=transport) as client:
-            return await client.request(method, url, **{**options, "headers": encoded})
-
 
 def content_path(version: Mapping[str, Any]) -> str:
     return f"/vm-images/{version['image_id']}/versions/{version['id']}/content"
@@ -104,31 +53,8 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """The archive behind the API, and clients for its users."""
-
-    archive: Archive
-    app: ASGIApp
-    loop: asyncio.AbstractEventLoop
-
-    def user(
-        self,
-        name: str,
-        *kinds: Kind,
-        scope: str | None = None,
-        is_staff: bool = False,
-        expires_at: Instant | None = None,
-    ) -> Client:
-        """A client for a user of the kind machine, or of the kinds named; made if need be."""
-        if name not in {user.name for user in self.archive.users.list()}:
-            chosen = kinds or (Kind.MACHINE,)
-            self.archive.users.add(SYSTEM, name, f"{name}@example.org", None, chosen, is_staff=is_staff)
-        parsed = None if scope is None else Scope.parse(scope)
-        token = self.archive.credentials.create(SYSTEM, name, scope=parsed, expires_at=expires_at, label="")
-        return Client(self.app, self.loop, token)
-
-    def stranger(self, token: str | None = None) -> Client:
+class World(ApiWorld[Client]):
+    def client(self, token: str | None, _name: str, /) -> Client:
         return Client(self.app, self.loop, token)
 
     def stored_keys(self) -> set[str]:
@@ -138,28 +64,14 @@ class World:
 
 def make_world(archive: Archive, folder: Path, *neighbours: Api) -> Iterator[World]:
     """neighbours: other APIs over the same archive, each at its own path."""
-    bridge = Bridge(archive.database.is_local)
-    context = ApiContext(archive, bridge, Origins(), MAX_JSON_BYTES, UTC, folder)
-    mounts = [Mount(API.create(context), API.default_path, "own.example", API.name)]
-    for api in neighbours:
-        mounts.append(Mount(api.create(context), api.default_path, None, api.name, parts=api.parts))
-    loop = asyncio.new_event_loop()
-    yield World(archive, Mounts(mounts), loop)
-    loop.close()
-    bridge.close()
+    served = serving(API, archive, folder, host="own.example", max_json_bytes=MAX_JSON_BYTES, neighbours=neighbours)
+    with served as (app, loop):
+        yield World(archive, app, loop)
 
 
 @pytest.fixture
-def archive(backend: Backend, clock: MovableClock, tmp_path: Path) -> Iterator[Archive]:
-    archive = assemble(
-        backend.database,
-        backend.store,
-        journal_directory=tmp_path / "journals",
-        clock=clock,
-        max_upload_bytes=MAX_UPLOAD_BYTES,
-    )
-    yield archive
-    archive.close()
+def archive_options() -> dict[str, Any]:
+    return {"max_upload_bytes": MAX_UPLOAD_BYTES}
 
 
 @pytest.fixture
@@ -186,20 +98,5 @@ def lasting_ana(lasting_world: World) -> Client:
 
 
 @pytest.fixture
-def ana(world: World) -> Client:
-    return world.user("ana")
-
-
-@pytest.fixture
-def ben(world: World) -> Client:
-    return world.user("ben")
-
-
-@pytest.fixture
 def staff(world: World) -> Client:
     return world.user("sue", is_staff=True)
-
-
-@pytest.fixture
-def nobody(world: World) -> Client:
-    return world.stranger()

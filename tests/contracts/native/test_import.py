@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from pinakes.core.actor import Actor
-from pinakes.core.archive import Archive, assemble
+from pinakes.core.archive import assemble
 from pinakes.core.catalogue.machine_records import MachineImage
-from tests.conftest import Backend, MovableClock
+from tests.conftest import Backend
 from tests.contracts.native.conftest import QCOW2, Client, World, content_path, sha256
 from tests.core.imports.fetched import LIMITS
 from tests.core.imports.serving import Talk, WebServer, web_server
@@ -24,17 +24,9 @@ SECRET = "s3cret-word"
 
 
 @pytest.fixture
-def archive(backend: Backend, clock: MovableClock, tmp_path: Path) -> Iterator[Archive]:
-    """The one of every other test here, but that it may import from loopback."""
-    archive = assemble(
-        backend.database,
-        backend.store,
-        journal_directory=tmp_path / "journals",
-        clock=clock,
-        import_limits=LIMITS,
-    )
-    yield archive
-    archive.close()
+def archive_options(archive_options: dict[str, Any]) -> dict[str, Any]:
+    """Those of every other test here, but that the archive may import from loopback."""
+    return {**archive_options, "import_limits": LIMITS}
 
 
 @pytest.fixture

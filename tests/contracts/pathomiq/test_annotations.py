@@ -1,17 +1,14 @@
 """PathomIQ contract 4.12, 4.13, 8.5 and 9: annotations sent and read over HTTP."""
 
-import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from pinakes.apis.pathomiq import API
 from pinakes.core.annotations.records import Source
 from pinakes.core.archive import assemble
 from pinakes.core.audit import of_image
@@ -19,22 +16,18 @@ from pinakes.core.content.stores import open_store
 from pinakes.core.db.engine import Database
 from pinakes.core.errors import AnnotationUnknown
 from pinakes.core.slides import records
-from pinakes.web.api import ApiContext
-from pinakes.web.bridge import Bridge
-from pinakes.web.mounts import Mount, Mounts
-from pinakes.web.origin import Origins
 from tests.conftest import MovableClock
 from tests.contracts.pathomiq.conftest import (
     NOBODYS_UID,
     ONE_BACKEND,
     ORIGIN,
-    PAGE_ORIGIN,
     Client,
     Json,
     World,
     answered,
     refused,
     share,
+    world_of,
 )
 from tests.core.annotations.making import ASAP, IMAGESCOPE, INNER, SQUARE, document, polygon
 from tests.suites.content_store import listed
@@ -450,12 +443,8 @@ def roomy(sqlite_url: str, tmp_path: Path, clock: MovableClock) -> Iterator[Worl
     archive = assemble(
         Database(sqlite_url), open_store(f"disk://{tmp_path / 'content'}"), journal_directory=tmp_path, clock=clock
     )
-    bridge = Bridge(archive.database.is_local)
-    context = ApiContext(archive, bridge, Origins(), MIB, UTC, tmp_path, (PAGE_ORIGIN,))
-    loop = asyncio.new_event_loop()
-    yield World(archive, Mounts([Mount(API.create(context), API.default_path, None, API.name, parts=API.parts)]), loop)
-    loop.close()
-    bridge.close()
+    with world_of(archive, tmp_path) as world:
+        yield world
     archive.close()
 
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,18 +47,10 @@ MD5 = hashlib.md5(PNG).hexdigest()
 
 
 @pytest.fixture
-def archive(backend: Backend, clock: MovableClock, tmp_path: Path) -> Iterator[Archive]:
+def archive_options(archive_options: dict[str, Any]) -> dict[str, Any]:
     """With key pairs that a test can sign with."""
-    archive = assemble(
-        backend.database,
-        backend.store,
-        journal_directory=tmp_path / "journals",
-        clock=clock,
-        max_upload_bytes=MAX_UPLOAD_BYTES,
-        upload_options=UploadOptions(bucket=BUCKET, key_pairs=(PAIR, FORMER), most_at_once=2),
-    )
-    yield archive
-    archive.close()
+    options = UploadOptions(bucket=BUCKET, key_pairs=(PAIR, FORMER), most_at_once=2)
+    return {**archive_options, "upload_options": options}
 
 
 def blob_count(archive: Archive) -> int:

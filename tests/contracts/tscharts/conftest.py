@@ -14,12 +14,8 @@ import pytest
 
 from pinakes.apis.tscharts import API
 from pinakes.core.actor import Actor, Kind, Scope
-from pinakes.core.archive import Archive, assemble
-from pinakes.web.api import ApiContext
-from pinakes.web.bridge import Bridge
-from pinakes.web.mounts import Mount, Mounts
-from pinakes.web.origin import Origins
-from tests.conftest import Backend, MovableClock
+from pinakes.core.archive import Archive
+from tests.contracts.serving import serving
 
 ZONE = timezone(timedelta(hours=-8))
 SYSTEM = Actor(api="system")
@@ -53,10 +49,10 @@ DETAILS: dict[str, Any] = {
 class Client:
     """A client of tscharts, as the Python library is one: JSON in bodies, a token in the header."""
 
-    def __init__(self, http: httpx.AsyncClient, runner: asyncio.Runner, token: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, loop: asyncio.AbstractEventLoop, token: str) -> None:
         self.token = token
         self._http = http
-        self._runner = runner
+        self._loop = loop
 
     def __call__(
         self,
@@ -82,7 +78,7 @@ class Client:
         """Exactly this."""
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
         request = self._http.build_request(method, path, content=content, headers=raw)
-        return self._runner.run(self._http.send(request))
+        return self._loop.run_until_complete(self._http.send(request))
 
     def together(self, *requests: tuple[str, str, Any]) -> list[httpx.Response]:
         """Requests at the same time: method, path, JSON body."""
@@ -95,7 +91,7 @@ class Client:
         async def all_of_them() -> list[httpx.Response]:
             return await asyncio.gather(*(one(*request) for request in requests))
 
-        return self._runner.run(all_of_them())
+        return self._loop.run_until_complete(all_of_them())
 
     # -- Things made over the wire --------------------------------------------------------------------------------
 
@@ -120,13 +116,6 @@ class Client:
 
 
 @pytest.fixture
-def archive(backend: Backend, clock: MovableClock, tmp_path: Path) -> Iterator[Archive]:
-    archive = assemble(backend.database, backend.store, journal_directory=tmp_path / "journals", clock=clock)
-    yield archive
-    archive.close()
-
-
-@pytest.fixture
 def token(archive: Archive) -> str:
     """The token of a volunteer of the clinic, without a limit; there is no password."""
     archive.users.add(SYSTEM, "volunteer", "volunteer@example.org", None, [Kind.CLINICAL])
@@ -142,15 +131,12 @@ def client(archive: Archive, token: str) -> Iterator[Client]:
 @contextmanager
 def connected(archive: Archive, token: str) -> Iterator[Client]:
     """A client of the application over an archive."""
-    bridge = Bridge(archive.database.is_local)
-    context = ApiContext(archive, bridge, Origins(), LARGEST_BODY, ZONE, Path(tempfile.gettempdir()))
-    mount = Mount(API.create(context), API.default_path, None, API.name, loose_slashes=API.has_loose_slashes)
-    transport = httpx.ASGITransport(Mounts([mount]), client=("192.0.2.7", 4711))
-    with asyncio.Runner() as runner:
+    folder = Path(tempfile.gettempdir())
+    with serving(API, archive, folder, max_json_bytes=LARGEST_BODY, time_zone=ZONE) as (app, loop):
+        transport = httpx.ASGITransport(app, client=("192.0.2.7", 4711))
         http = httpx.AsyncClient(transport=transport, base_url="http://archive.example")
-        yield Client(http, runner, token)
-        runner.run(http.aclose())
-    bridge.close()
+        yield Client(http, loop, token)
+        loop.run_until_complete(http.aclose())
 
 
 def make_token(archive: Archive, name: str, scope: str | None = None) -> str:

@@ -266,7 +266,7 @@ def test_real_pictures_come_back_with_the_same_digest_and_are_kept_as_pictures(
     assert returned == data
     assert hashlib.sha256(base64.b64decode(returned)).hexdigest() == digest
     user = archive.credentials.actor("native", client.token)
-    assert archive.images.get(user, image).version.digest == digest
+    assert archive.images.get(user, image).content.digest == digest
 
 
 @pytest.mark.parametrize("flaw", ["\n", "", "é"])

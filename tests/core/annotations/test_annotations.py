@@ -1,9 +1,7 @@
 """Versions of a slide's annotation, on both databases and both stores (pathomiq contract 3.2, 4.12, 4.13, 8.5)."""
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from pinakes.core.actor import Actor, Kind, Scope
 from pinakes.core.annotations.annotations import Annotations
 from pinakes.core.annotations.records import Annotation, Source
 from pinakes.core.annotations.summary import LayerSummary
-from pinakes.core.archive import Archive, assemble
+from pinakes.core.archive import Archive
 from pinakes.core.db.schema import blobs, slide_logs
 from pinakes.core.errors import (
     AnnotationUnknown,
@@ -38,16 +36,8 @@ MAX_BYTES = 8 * 1024
 
 
 @pytest.fixture
-def archive(backend: Backend, clock: MovableClock, tmp_path: Path) -> Iterator[Archive]:
-    archive = assemble(
-        backend.database,
-        backend.store,
-        journal_directory=tmp_path / "journals",
-        clock=clock,
-        max_annotation_bytes=MAX_BYTES,
-    )
-    yield archive
-    archive.close()
+def archive_options() -> dict[str, Any]:
+    return {"max_annotation_bytes": MAX_BYTES}
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
-"""The same archive and users as for namespaces."""
+"""The same users as for namespaces."""
 
-from tests.core.namespaces.conftest import ana, archive, ben
+from tests.core.namespaces.conftest import ana, ben
 
-__all__ = ["ana", "archive", "ben"]
+__all__ = ["ana", "ben"]

@@ -60,6 +60,7 @@ def test_an_image_reads_back_as_it_was_put(archive: Archive, ana: Actor) -> None
     image = put(archive, ana, "alpine", content=bytes_in)
     assert (image.name, image.ci_name, image.namespace, image.author) == ("alpine", "alpine", None, image.owner)
     assert (image.author.id, image.author.name, image.author.email) == (ana.user_id, "ana", "ana@example.org")
+    assert image.version is not None
     assert image.version.digest == hashlib.sha256(bytes_in).hexdigest()
     assert (image.version.size_bytes, image.version.name, image.version.format) == (len(bytes_in), "1.0", "qcow2")
     assert archive.machines.get(ana, image.id) == image
@@ -67,7 +68,9 @@ def test_an_image_reads_back_as_it_was_put(archive: Archive, ana: Actor) -> None
 
 
 def test_four_bytes_of_signature_are_an_image(archive: Archive, ana: Actor) -> None:
-    assert put(archive, ana, "tiny", content=QCOW2).version.size_bytes == 4
+    version = put(archive, ana, "tiny", content=QCOW2).version
+    assert version is not None
+    assert version.size_bytes == 4
 
 
 @pytest.mark.parametrize("bytes_in", [b"QFI", b"qfi\xfb", b"\0QFI\xfb", b"KDMV" + bytes(600)])
@@ -83,6 +86,7 @@ def test_a_qcow2_with_the_marks_of_another_format_further_in_is_one(archive: Arc
 
 def test_an_image_without_a_ci_name_is_not_shown_by_djinn(archive: Archive, ana: Actor) -> None:
     image = put(archive, ana, "A disk, any format", content=b"KDMV" + bytes(600), has_ci_name=False)
+    assert image.version is not None
     assert (image.ci_name, image.version.format) == (None, "vmdk")
     assert listed(archive, ana) == []
     for call in (archive.machines.get, archive.machines.delete):

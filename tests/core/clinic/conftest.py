@@ -1,22 +1,11 @@
 """An assembled archive and a volunteer of its clinic."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from pinakes.core.actor import Actor, Kind
-from pinakes.core.archive import Archive, assemble
-from tests.conftest import Backend, MovableClock
+from pinakes.core.archive import Archive
 
 SYSTEM = Actor(api="system")
-
-
-@pytest.fixture
-def archive(backend: Backend, clock: MovableClock, tmp_path: Path) -> Iterator[Archive]:
-    archive = assemble(backend.database, backend.store, journal_directory=tmp_path / "journals", clock=clock)
-    yield archive
-    archive.close()
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 """An archive that imports from loopback, and users of machine images."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pinakes.core.actor import Actor
-from pinakes.core.archive import Archive, assemble
-from tests.conftest import Backend, MovableClock
+from pinakes.core.archive import Archive
 from tests.core.imports.fetched import LIMITS
 from tests.core.namespaces.making import make_user
 
@@ -16,16 +14,8 @@ MAX_BYTES = 3 * 1024 * 1024
 
 
 @pytest.fixture
-def archive(backend: Backend, clock: MovableClock, tmp_path: Path) -> Iterator[Archive]:
-    archive = assemble(
-        backend.database,
-        backend.store,
-        journal_directory=tmp_path / "journals",
-        clock=clock,
-        import_limits=replace(LIMITS, max_bytes=MAX_BYTES),
-    )
-    yield archive
-    archive.close()
+def archive_options() -> dict[str, Any]:
+    return {"import_limits": replace(LIMITS, max_bytes=MAX_BYTES)}
 
 
 @pytest.fixture

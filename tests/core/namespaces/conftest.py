@@ -1,21 +1,10 @@
 """An assembled archive and a few users of machine images."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from pinakes.core.actor import Actor
-from pinakes.core.archive import Archive, assemble
-from tests.conftest import Backend, MovableClock
+from pinakes.core.archive import Archive
 from tests.core.namespaces.making import make_user
-
-
-@pytest.fixture
-def archive(backend: Backend, clock: MovableClock, tmp_path: Path) -> Iterator[Archive]:
-    archive = assemble(backend.database, backend.store, journal_directory=tmp_path / "journals", clock=clock)
-    yield archive
-    archive.close()
 
 
 @pytest.fixture

@@ -1,24 +1,13 @@
 """An archive with a user, and a slide of hers that is uploaded."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from pinakes.core.actor import Actor, Kind
-from pinakes.core.archive import Archive, assemble
+from pinakes.core.archive import Archive
 from pinakes.core.slides.records import NewSlide, Slide
 from pinakes.core.slides.staging import Staged
 from pinakes.core.slides.states import SlideStatus
-from tests.conftest import Backend, MovableClock
 from tests.core.namespaces.making import SYSTEM
-
-
-@pytest.fixture
-def archive(backend: Backend, clock: MovableClock, tmp_path: Path) -> Iterator[Archive]:
-    archive = assemble(backend.database, backend.store, journal_directory=tmp_path / "journals", clock=clock)
-    yield archive
-    archive.close()
 
 
 @pytest.fixture
