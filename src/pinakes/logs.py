@@ -16,6 +16,7 @@ from pinakes.web.faults import describe, log_fault
 
 _OURS = "pinakes"
 _SERVER = "_granian"
+_FORMS = "python_multipart"
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,11 @@ def configuration(level: str) -> dict[str, Any]:
         "formatters": {"line": {"()": Formatter}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
         "root": {"level": "WARNING" if level == "debug" else others, "handlers": ["stderr"]},
-        "loggers": {_OURS: {"level": level.upper()}, _SERVER: {"level": others}},
+        "loggers": {
+            _OURS: {"level": level.upper()},
+            _SERVER: {"level": others},
+            _FORMS: {"level": "ERROR"},  # it warns of each malformed body, and quotes it
+        },
     }
 
 

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser
 
 from pinakes import logs
 
@@ -67,6 +69,14 @@ def test_the_level_decides_what_is_written(
     assert out == ""
     assert len(err.splitlines()) == shown
     assert all(LINE.match(line) for line in err.splitlines())
+
+
+def test_a_malformed_form_is_not_quoted(capfd: pytest.CaptureFixture[str], restored: None) -> None:
+    logging.config.dictConfig(logs.configuration("debug"))
+    parser = MultipartParser(b"edge", {})
+    with pytest.raises(MultipartParseError):
+        parser.write(b"hunter2")
+    assert capfd.readouterr().err == ""
 
 
 def test_a_thread_that_fails_is_logged_without_its_message(capfd: pytest.CaptureFixture[str], restored: None) -> None:
