@@ -17,7 +17,7 @@ from tests.contracts.serving import ApiClient, ApiWorld, serving
 
 BASE = f"{ORIGIN}/api/v2"
 LAB = "https://lab.example"
-MAX_JSON_BYTES = 4 * 1024 * 1024
+MAX_JSON_BYTES = 64 * 1024 * 1024
 NO_CREDENTIALS = {"detail": "Authentication credentials were not provided."}
 NO_PERMISSION = {"detail": "You do not have permission to perform this action."}
 NOT_FOUND = {"detail": "Not found."}

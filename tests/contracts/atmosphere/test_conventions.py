@@ -168,6 +168,19 @@ def test_pages_of_other_origins_may_not(world: World, ana: Client, origin: str) 
 
 # -- Every error of the core --------------------------------------------------------------------------------------
 
+
+def test_a_body_of_more_than_8_mib_is_a_413_and_a_description_of_any_length_fits(world: World, ana: Client) -> None:
+    image = world.image(ana, "alpine")
+    described = "\\u4e16" * 1_000_000
+    body = f'{{"description": "{described}"}}'.encode()
+    headers = {"Content-Type": "application/json"}
+    assert ana.patch(f"/images/{image}", content=body, headers=headers).status_code == 200
+    refused = ana.patch(f"/images/{image}", content=b'{"name": "x"}' + b" " * 8 * 1024 * 1024, headers=headers)
+    assert refused.status_code == 413
+    assert list(refused.json()) == ["detail"]
+    assert ana.get(f"/images/{image}").json()["name"] == "alpine"
+
+
 ARGUMENTS: dict[type[errors.PinakesError], tuple[Any, ...]] = {
     errors.InvalidFields: ({"name": ("is odd",)},),
     errors.FormatUnsupported: ("QCOW2",),

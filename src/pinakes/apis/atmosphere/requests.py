@@ -15,6 +15,7 @@ from pinakes.web.jsonbody import decode_json
 from pinakes.web.paging import parse_id
 from pinakes.web.transfer import content_length, read_body
 
+_MOST_BODY_BYTES = 8 * 1024 * 1024  # it is decoded in the event loop; a description of any length allowed fits
 _DEFAULT_PAGE_SIZE = 100
 _MOST_PAGE_SIZE = 1000
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -86,7 +87,7 @@ async def read_object(request: Request, max_bytes: int) -> dict[str, Any]:
     is_json = media_type.lower() == "application/json"
     if announced and not is_json:
         raise MediaTypeUnsupported(media_type)
-    body = await read_body(request.receive, max_bytes)
+    body = await read_body(request.receive, min(max_bytes, _MOST_BODY_BYTES))
     if not body:
         return {}
     if not is_json:
