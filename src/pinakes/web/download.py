@@ -10,12 +10,14 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Protocol
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from pinakes.core.content.store import Reader
 from pinakes.web.bridge import Bridge, settled
 from pinakes.web.faults import log_fault
+from pinakes.web.ranges import Selection
 
 log = logging.getLogger(__name__)
 
@@ -194,6 +196,31 @@ class ContentResponse(SourceResponse):
             media_type=media_type,
             stall_seconds=stall_seconds,
         )
+
+
+async def respond_content(
+    request: Request,
+    selected: Selection,
+    bridge: Bridge,
+    open_reader: Callable[[], Reader],
+    headers: Mapping[str, str],
+    media_type: str,
+) -> Response:
+    """Stored content, or the range of it that was selected with 200 or 206. A HEAD is no read of it.
+
+    open_reader: called in a thread, for a GET alone; what it raises is raised.
+    """
+    if request.method == "HEAD":
+        return Response(None, selected.status, {**headers, "Content-Length": str(selected.length)}, media_type)
+    return ContentResponse(
+        await bridge.thread(open_reader),
+        bridge,
+        offset=selected.offset,
+        length=selected.length,
+        status_code=selected.status,
+        headers=headers,
+        media_type=media_type,
+    )
 
 
 class StreamResponse(SourceResponse):

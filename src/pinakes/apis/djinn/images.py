@@ -1,5 +1,7 @@
 """The images: listing, showing, handing out and deleting them. How they come in is in `uploads`."""
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,7 +16,7 @@ from pinakes.core.catalogue.machine_records import MachineImage
 from pinakes.core.errors import ImageUnknown
 from pinakes.core.page import Page, PageRequest
 from pinakes.web.api import ApiContext
-from pinakes.web.download import ContentResponse
+from pinakes.web.download import respond_content
 from pinakes.web.paging import parse_id
 from pinakes.web.ranges import Selection, select
 
@@ -65,19 +67,8 @@ class Images:
         headers = {**selected.headers, "Vary": "Accept", "Cache-Control": "private, no-cache"}
         if selected.status not in {200, 206}:
             return _without_content(selected, headers)
-        if request.method == "HEAD":
-            headers["Content-Length"] = str(selected.length)
-            return Response(None, selected.status, headers, media_type)
-        reader = await self._bridge.thread(self._machines.open, actor, image)
-        return ContentResponse(
-            reader,
-            self._bridge,
-            offset=selected.offset,
-            length=selected.length,
-            status_code=selected.status,
-            headers=headers,
-            media_type=media_type,
-        )
+        open_reader = partial(self._machines.open, actor, image)
+        return await respond_content(request, selected, self._bridge, open_reader, headers, media_type)
 
 
 def show(image: MachineImage, base: str, actor: Actor) -> representation.Json:

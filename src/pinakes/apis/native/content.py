@@ -1,6 +1,7 @@
 """The content of a version: sent once, then handed out as often as it is asked for, whole or in ranges."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -19,7 +20,7 @@ from pinakes.core.errors import ContentMissing, Invalid
 from pinakes.web.api import ApiContext
 from pinakes.web.digests import claimed_sha256, repr_digest
 from pinakes.web.disposition import attachment
-from pinakes.web.download import ContentResponse
+from pinakes.web.download import respond_content
 from pinakes.web.ranges import select
 from pinakes.web.transfer import content_length, receive_into
 
@@ -122,18 +123,8 @@ class Contents:
                 raise PreconditionFailed
             case 416:
                 raise RangeUnsatisfiable(version.size_bytes)
-        if request.method == "HEAD":  # no read of it
-            return Response(None, selected.status, {**headers, "Content-Length": str(selected.length)}, MEDIA_TYPE)
-        reader = await self._bridge.thread(self._registration.open, actor, image_id, version)
-        return ContentResponse(
-            reader,
-            self._bridge,
-            offset=selected.offset,
-            length=selected.length,
-            status_code=selected.status,
-            headers=headers,
-            media_type=MEDIA_TYPE,
-        )
+        open_reader = partial(self._registration.open, actor, image_id, version)
+        return await respond_content(request, selected, self._bridge, open_reader, headers, MEDIA_TYPE)
 
 
 _UNCHANGED: dict[str, Any] = {"description": "It is what the client has."}

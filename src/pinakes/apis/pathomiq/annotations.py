@@ -24,7 +24,7 @@ from pinakes.core.errors import InvalidFields, StorageFull, StoreUnavailable
 from pinakes.core.slides.records import Slide
 from pinakes.web.api import ApiContext
 from pinakes.web.disposition import attachment
-from pinakes.web.download import ContentResponse, StreamResponse
+from pinakes.web.download import StreamResponse, respond_content
 from pinakes.web.forms import FilePart, read_form
 from pinakes.web.paging import parse_id
 from pinakes.web.ranges import Condition, conditional, select
@@ -161,17 +161,8 @@ class Annotations:
         headers = {**selected.headers, **headers}
         if selected.status not in {200, 206}:
             return _without_content(selected.status, headers)
-        if request.method == "HEAD":
-            headers["Content-Length"] = str(selected.length)
-            return Response(None, selected.status, headers, "application/xml")
-        return ContentResponse(
-            await self._bridge.thread(self._slide_annotations.open, actor, annotation),
-            self._bridge,
-            offset=selected.offset,
-            length=selected.length,
-            status_code=selected.status,
-            headers={**headers, "Content-Type": "application/xml"},
-        )
+        open_reader = partial(self._slide_annotations.open, actor, annotation)
+        return await respond_content(request, selected, self._bridge, open_reader, headers, "application/xml")
 
     async def _geojson(
         self, request: Request, actor: Actor, annotation: Annotation, headers: Mapping[str, str]

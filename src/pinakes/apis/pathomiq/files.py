@@ -1,6 +1,7 @@
 """The committed bytes of an image: `/S3/file/:uid` (pathomiq contract 4.11)."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +13,7 @@ from pinakes.core.errors import ImageUnknown
 from pinakes.core.slides.records import Slide
 from pinakes.web.api import ApiContext
 from pinakes.web.disposition import attachment
-from pinakes.web.download import ContentResponse
+from pinakes.web.download import respond_content
 from pinakes.web.ranges import select
 
 _CACHING = "private, no-cache"
@@ -39,18 +40,8 @@ class Files:
             return _without_content(selected.status, selected.headers)
         headers = {**selected.headers, **_headers(slide)}
         media_type = MEDIA_TYPES.get(version.format, "application/octet-stream")
-        if request.method == "HEAD":
-            headers["Content-Length"] = str(selected.length)
-            return Response(None, selected.status, headers, media_type)
-        return ContentResponse(
-            await self._bridge.thread(self._slides.open, actor, slide),
-            self._bridge,
-            offset=selected.offset,
-            length=selected.length,
-            status_code=selected.status,
-            headers=headers,
-            media_type=media_type,
-        )
+        open_reader = partial(self._slides.open, actor, slide)
+        return await respond_content(request, selected, self._bridge, open_reader, headers, media_type)
 
 
 def _headers(slide: Slide) -> dict[str, str]:
