@@ -11,14 +11,14 @@ from pinakes.apis.atmosphere.answers import Answers
 from pinakes.apis.atmosphere.auth import API_NAME, Callers, require_login
 from pinakes.apis.atmosphere.basics import timestamp
 from pinakes.apis.atmosphere.members import Members
-from pinakes.apis.atmosphere.requests import filters, key_of, page_request, read_object
+from pinakes.apis.atmosphere.requests import filters, key_of, read_object
 from pinakes.core.access.credentials import LOGIN_IDLE_US, Token
 from pinakes.core.access.directory import Entry
 from pinakes.core.access.profiles import Profile
 from pinakes.core.actor import Actor, Kind
 from pinakes.core.catalogue.changes import Unchanged
 from pinakes.core.errors import BadLogin, KindMissing, TokenUnknown, TooManyAttempts
-from pinakes.core.page import Listed, PageRequest
+from pinakes.core.page import PageRequest
 from pinakes.web.api import ApiContext
 
 
@@ -69,13 +69,12 @@ class Tokens:
         self._answers = answers
 
     async def list(self, request: Request) -> Response:
-        def find(actor: Actor) -> tuple[Actor, Listed[Token]]:
-            return require_login(actor), self._tokens.list(actor, page_request(request))
-
-        actor, found = await self._callers.read(request, find)
-        base = self._answers.base(request)
-        return self._answers.collection(
-            request, page_request(request), found, lambda token: companions.token(token, actor.name, base)
+        return await self._answers.listing(
+            self._callers,
+            request,
+            self._tokens.list,
+            lambda token, view: companions.token(token, view.actor.name, view.base),
+            needs_login=True,
         )
 
     async def get(self, request: Request) -> Response:
@@ -96,10 +95,13 @@ class AccessTokens:
         self._answers = answers
 
     async def list(self, request: Request) -> Response:
-        found = await self._callers.read(
-            request, lambda actor: self._tokens.list_access(require_login(actor), page_request(request))
+        return await self._answers.listing(
+            self._callers,
+            request,
+            self._tokens.list_access,
+            lambda token, _: companions.access_token(token),
+            needs_login=True,
         )
-        return self._answers.collection(request, page_request(request), found, companions.access_token)
 
     async def get(self, request: Request) -> Response:
         found = await self._callers.glance(
@@ -137,16 +139,13 @@ class Users:
         self._answers = answers
 
     async def list(self, request: Request) -> Response:
-        def find(actor: Actor) -> tuple[Actor, Listed[Entry]]:
-            require_login(actor)
-            page = page_request(request)
-            prefix = filters(request).get("search", "")
-            return actor, self._directory.list(actor, PageRequest(page.number, page.size, prefix))
-
-        actor, found = await self._callers.read(request, find)
-        base = self._answers.base(request)
-        return self._answers.collection(
-            request, page_request(request), found, lambda user: companions.account(user, base, is_staff=actor.is_staff)
+        prefix = filters(request).get("search", "")
+        return await self._answers.listing(
+            self._callers,
+            request,
+            lambda actor, page: self._directory.list(actor, PageRequest(page.number, page.size, prefix)),
+            lambda user, view: companions.account(user, view.base, is_staff=view.actor.is_staff),
+            needs_login=True,
         )
 
     async def get(self, request: Request) -> Response:

@@ -8,9 +8,10 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pinakes.apis.atmosphere.auth import Callers, require_login
 from pinakes.apis.atmosphere.basics import Json, View
 from pinakes.apis.atmosphere.errors import HEADERS, PageUnknown
-from pinakes.apis.atmosphere.requests import parameters
+from pinakes.apis.atmosphere.requests import page_request, parameters
 from pinakes.core.actor import Actor
 from pinakes.core.page import LAST, Listed, PageRequest
 from pinakes.web.api import ApiContext
@@ -33,7 +34,7 @@ class Answers:
 
     def view(self, request: Request, actor: Actor) -> View:
         """For whom something is shown."""
-        return View(self.base(request), partial(self._tags.may_attach, actor))
+        return View(actor, self.base(request), partial(self._tags.may_attach, actor))
 
     def json(self, value: Any, status: int = 200) -> Response:
         return respond_json(value, status, HEADERS)
@@ -41,11 +42,30 @@ class Answers:
     def nothing(self) -> Response:
         return Response(None, 204, HEADERS)
 
-    def collection(self, request: Request, page: PageRequest, found: Listed[T], show: Callable[[T], Json]) -> Response:
-        """A page of a collection in its envelope. Raises PageUnknown past the end (contract L1, L4, L5).
+    async def listing(
+        self,
+        callers: Callers,
+        request: Request,
+        find: Callable[[Actor, PageRequest], Listed[T]],
+        show: Callable[[T, View], Json],
+        *,
+        needs_login: bool = False,
+    ) -> Response:
+        """A page of a collection, found and rendered in one hop to a thread: it may hold a thousand items.
 
-        For up to a thousand items: large ones are best made in the thread that found them.
+        needs_login: an anonymous caller has nothing to ask (contract C5). Raises as `collection` and `find` do.
         """
+
+        def respond(actor: Actor) -> Response:
+            if needs_login:
+                require_login(actor)
+            page, view = page_request(request), self.view(request, actor)
+            return self.collection(request, page, find(actor, page), lambda item: show(item, view))
+
+        return await callers.read(request, respond)
+
+    def collection(self, request: Request, page: PageRequest, found: Listed[T], show: Callable[[T], Json]) -> Response:
+        """A page of a collection in its envelope. Raises PageUnknown past the end (contract L1, L4, L5)."""
         last = max(1, -(-found.total // page.size))
         number = last if page.number == LAST else page.number
         if number > last:

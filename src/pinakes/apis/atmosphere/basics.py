@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from pinakes.core.access.people import Person
+from pinakes.core.actor import Actor
 from pinakes.core.catalogue.tag_records import Tag
 from pinakes.core.clock import SECOND, Instant, to_datetime
 
@@ -19,6 +20,7 @@ Json = dict[str, Any]
 class View:
     """For whom something is shown. may_attach: whether they may put a tag on an image of theirs (contract T5)."""
 
+    actor: Actor
     base: str
     may_attach: Callable[[Tag], bool]
 

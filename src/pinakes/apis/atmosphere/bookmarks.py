@@ -7,12 +7,11 @@ from pinakes.apis.atmosphere import companions
 from pinakes.apis.atmosphere.answers import Answers
 from pinakes.apis.atmosphere.auth import Callers, require_login
 from pinakes.apis.atmosphere.members import Members
-from pinakes.apis.atmosphere.requests import key_of, page_request, read_object
+from pinakes.apis.atmosphere.requests import key_of, read_object
 from pinakes.core.actor import Actor
 from pinakes.core.catalogue.bookmarks import Bookmark
 from pinakes.core.catalogue.changes import Unchanged
 from pinakes.core.catalogue.keys import Key
-from pinakes.core.page import Listed
 from pinakes.web.api import ApiContext
 
 
@@ -26,13 +25,8 @@ class Bookmarks:
         self._answers = answers
 
     async def list(self, request: Request) -> Response:
-        def find(actor: Actor) -> tuple[Actor, Listed[Bookmark]]:
-            return require_login(actor), self._bookmarks.list(actor, page_request(request))
-
-        actor, found = await self._callers.read(request, find)
-        view = self._answers.view(request, actor)
-        return self._answers.collection(
-            request, page_request(request), found, lambda bookmark: companions.bookmark(bookmark, view)
+        return await self._answers.listing(
+            self._callers, request, self._bookmarks.list, companions.bookmark, needs_login=True
         )
 
     async def get(self, request: Request) -> Response:

@@ -10,7 +10,7 @@ from pinakes.apis.atmosphere import representation
 from pinakes.apis.atmosphere.answers import Answers
 from pinakes.apis.atmosphere.auth import Callers
 from pinakes.apis.atmosphere.members import Members
-from pinakes.apis.atmosphere.requests import filters, is_set, key_of, page_request, read_object
+from pinakes.apis.atmosphere.requests import filters, is_set, key_of, read_object
 from pinakes.core.actor import Actor
 from pinakes.core.catalogue.machine_catalogue import ImageChanges
 from pinakes.core.catalogue.machine_listing import DEFAULT_ORDER, CatalogueFilter, CatalogueImage, Order, OrderField
@@ -30,15 +30,10 @@ class Images:
         self._answers = answers
 
     async def list(self, request: Request) -> Response:
-        page = page_request(request)
         wanted = _filter(filters(request))
-
-        def found(actor: Actor) -> Response:
-            view = self._answers.view(request, actor)
-            listed = self._find(actor, wanted, page)
-            return self._answers.collection(request, page, listed, lambda image: representation.image(image, view))
-
-        return await self._callers.read(request, found)
+        return await self._answers.listing(
+            self._callers, request, lambda actor, page: self._find(actor, wanted, page), representation.image
+        )
 
     async def get(self, request: Request) -> Response:
         wanted = key_of(request)

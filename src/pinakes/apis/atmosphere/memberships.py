@@ -9,13 +9,13 @@ from pinakes.apis.atmosphere import companions
 from pinakes.apis.atmosphere.answers import Answers
 from pinakes.apis.atmosphere.auth import Callers, require_login
 from pinakes.apis.atmosphere.members import Members
-from pinakes.apis.atmosphere.requests import filters, key, key_of, page_request, read_object
+from pinakes.apis.atmosphere.requests import filters, key, key_of, read_object
 from pinakes.core.actor import Actor
 from pinakes.core.catalogue.changes import Unchanged
 from pinakes.core.catalogue.keys import Key
 from pinakes.core.catalogue.memberships import Membership
 from pinakes.core.errors import Unknown
-from pinakes.core.page import Listed
+from pinakes.core.page import Listed, PageRequest
 from pinakes.web.api import ApiContext
 
 
@@ -29,19 +29,19 @@ class Memberships:
         self._answers = answers
 
     async def list(self, request: Request) -> Response:
-        def find(actor: Actor) -> Listed[Membership]:
-            require_login(actor)
-            page = page_request(request)
+        def find(actor: Actor, page: PageRequest) -> Listed[Membership]:
             try:
                 version = _version(filters(request))
             except Unknown:
                 return Listed((), 0)
             return self._memberships.list(actor, version, page)
 
-        found = await self._callers.read(request, find)
-        base = self._answers.base(request)
-        return self._answers.collection(
-            request, page_request(request), found, lambda membership: companions.membership(membership, base)
+        return await self._answers.listing(
+            self._callers,
+            request,
+            find,
+            lambda membership, view: companions.membership(membership, view.base),
+            needs_login=True,
         )
 
     async def get(self, request: Request) -> Response:

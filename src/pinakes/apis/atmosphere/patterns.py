@@ -10,7 +10,7 @@ from pinakes.apis.atmosphere.answers import Answers
 from pinakes.apis.atmosphere.auth import Callers, require_login
 from pinakes.apis.atmosphere.companions import PATTERN_TYPES
 from pinakes.apis.atmosphere.members import Members
-from pinakes.apis.atmosphere.requests import key_of, page_request, read_object
+from pinakes.apis.atmosphere.requests import key_of, read_object
 from pinakes.core.catalogue.changes import Unchanged
 from pinakes.core.catalogue.patterns import Pattern, PatternChanges
 from pinakes.web.api import ApiContext
@@ -26,12 +26,12 @@ class Patterns:
         self._answers = answers
 
     async def list(self, request: Request) -> Response:
-        found = await self._callers.read(
-            request, lambda actor: self._patterns.list(require_login(actor), page_request(request))
-        )
-        base = self._answers.base(request)
-        return self._answers.collection(
-            request, page_request(request), found, lambda pattern: companions.pattern(pattern, base)
+        return await self._answers.listing(
+            self._callers,
+            request,
+            self._patterns.list,
+            lambda pattern, view: companions.pattern(pattern, view.base),
+            needs_login=True,
         )
 
     async def get(self, request: Request) -> Response:

@@ -53,14 +53,9 @@ class Stubs:
 
     async def metrics(self, request: Request) -> Response:
         """For anyone, so that the search page comes up; filled for staff only."""
-        page = page_request(request)
-        base = self._answers.base(request)
-
-        def found(actor: Actor) -> Response:
-            listed = self._metrics.list(actor, page)
-            return self._answers.collection(request, page, listed, lambda image: companions.image_metrics(image, base))
-
-        return await self._callers.read(request, found)
+        return await self._answers.listing(
+            self._callers, request, self._metrics.list, lambda image, view: companions.image_metrics(image, view.base)
+        )
 
     async def metrics_of_image(self, request: Request) -> Response:
         def find(actor: Actor) -> ImageMetrics:

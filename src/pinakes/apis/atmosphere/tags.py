@@ -10,7 +10,7 @@ from pinakes.apis.atmosphere.answers import Answers
 from pinakes.apis.atmosphere.auth import Callers, require_login
 from pinakes.apis.atmosphere.basics import tag as show_tag
 from pinakes.apis.atmosphere.members import Members
-from pinakes.apis.atmosphere.requests import filters, key, key_of, page_request, read_object
+from pinakes.apis.atmosphere.requests import filters, key, key_of, read_object
 from pinakes.core.actor import Actor, Permission
 from pinakes.core.catalogue.changes import Unchanged
 from pinakes.core.catalogue.keys import Key
@@ -32,13 +32,7 @@ class Tags:
         self._answers = answers
 
     async def list(self, request: Request) -> Response:
-        page = page_request(request)
-
-        def found(actor: Actor) -> Response:
-            view = self._answers.view(request, actor)
-            return self._answers.collection(request, page, self._tags.list(page), lambda tag: show_tag(tag, view))
-
-        return await self._callers.read(request, found)
+        return await self._answers.listing(self._callers, request, lambda _, page: self._tags.list(page), show_tag)
 
     async def get(self, request: Request) -> Response:
         wanted = key_of(request)
@@ -89,12 +83,13 @@ class ImageTags:
         self._answers = answers
 
     async def list(self, request: Request) -> Response:
-        def found(actor: Actor) -> Response:
-            view = self._answers.view(request, actor)
-            page, listed = self._find(request, actor)
-            return self._answers.collection(request, page, listed, lambda one: representation.tagging(one, view))
-
-        return await self._callers.read(request, found)
+        return await self._answers.listing(
+            self._callers,
+            request,
+            lambda actor, page: self._find(request, actor, page),
+            representation.tagging,
+            needs_login=True,
+        )
 
     async def get(self, request: Request) -> Response:
         actor, found = await self._callers.glance(
@@ -118,18 +113,16 @@ class ImageTags:
         await self._callers.change_as(actor, lambda actor: self._taggings.delete(actor, row))
         return self._answers.nothing()
 
-    def _find(self, request: Request, actor: Actor) -> tuple[PageRequest, Listed[Tagging]]:
-        require_login(actor)
-        page = page_request(request)
+    def _find(self, request: Request, actor: Actor, page: PageRequest) -> Listed[Tagging]:
         query = filters(request)
         given = {query[name] for name in ("application__id", "image_id") if name in query}
         try:
             images: set[Key] = {key(text) for text in given}
         except Unknown:
-            return page, Listed((), 0)
+            return Listed((), 0)
         if len(images) > 1:
-            return page, Listed((), 0)
-        return page, self._taggings.list(actor, page, next(iter(images), None))
+            return Listed((), 0)
+        return self._taggings.list(actor, page, next(iter(images), None))
 
     def _show(self, request: Request, actor: Actor, tagging: Tagging, status: int = 200) -> Response:
         return self._answers.json(representation.tagging(tagging, self._answers.view(request, actor)), status)

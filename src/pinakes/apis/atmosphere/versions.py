@@ -10,7 +10,7 @@ from pinakes.apis.atmosphere.answers import Answers
 from pinakes.apis.atmosphere.auth import Callers
 from pinakes.apis.atmosphere.basics import Json, View
 from pinakes.apis.atmosphere.members import Members
-from pinakes.apis.atmosphere.requests import filters, is_set, key, key_of, page_request, read_object
+from pinakes.apis.atmosphere.requests import filters, is_set, key, key_of, read_object
 from pinakes.core.actor import Actor
 from pinakes.core.catalogue.keys import Key
 from pinakes.core.catalogue.version_records import MachineVersion, VersionFilter
@@ -59,16 +59,10 @@ class Versions:
             raise InvalidFields({_MEMBERS.get(name, name): why for name, why in exc.problems.items()}) from exc
 
     async def _list(self, request: Request, show: Show, *, has_content: bool) -> Response:
-        page = page_request(request)
         wanted = _filter(filters(request), has_content=has_content)
-
-        def found(actor: Actor) -> Response:
-            view = self._answers.view(request, actor)
-            return self._answers.collection(
-                request, page, self._find(actor, wanted, page), lambda version: show(version, view)
-            )
-
-        return await self._callers.read(request, found)
+        return await self._answers.listing(
+            self._callers, request, lambda actor, page: self._find(actor, wanted, page), show
+        )
 
     def _find(self, actor: Actor, wanted: VersionFilter | None, page: PageRequest) -> Listed[MachineVersion]:
         return Listed((), 0) if wanted is None else self._versions.list(actor, wanted, page)
