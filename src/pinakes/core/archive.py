@@ -23,6 +23,7 @@ from pinakes.core.catalogue.metrics import Metrics
 from pinakes.core.catalogue.patterns import Patterns
 from pinakes.core.catalogue.registration import Registration
 from pinakes.core.catalogue.shares import Shares
+from pinakes.core.catalogue.tag_records import FEATURED
 from pinakes.core.catalogue.taggings import Taggings
 from pinakes.core.catalogue.tags import Tags
 from pinakes.core.catalogue.versions import Versions
@@ -110,7 +111,7 @@ def assemble(
     upload_options: UploadOptions | None = None,
     inbox: Inbox | None = None,
     import_limits: ImportLimits | None = None,
-    reserved_tags: Iterable[str] = ("Featured",),
+    reserved_tags: Iterable[str] = (FEATURED,),
 ) -> Archive:
     """Build the core on an open database and store.
 

@@ -19,6 +19,14 @@ def check_text(field: str, value: str, *, most: int | None = None) -> str:
     return value
 
 
+def check_words(field: str, value: str, *, most: int) -> str:
+    """The same without outer white space, if anything is left of it. Raises InvalidFields."""
+    words = check_text(field, value.strip(), most=most)
+    if not words:
+        raise InvalidFields.one(field, "may not be blank")
+    return words
+
+
 def fold(value: str) -> str:
     """The form in which texts are compared without regard to case, beyond ASCII too."""
     return value.casefold()

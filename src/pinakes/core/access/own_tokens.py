@@ -20,7 +20,7 @@ from pinakes.core.db.engine import Database, Executor, Transaction
 from pinakes.core.db.schema import tokens
 from pinakes.core.errors import InvalidFields, TokenUnknown, Unauthenticated
 from pinakes.core.page import Listed, PageRequest
-from pinakes.core.text import check_text
+from pinakes.core.text import check_words
 
 MOST_ACCESS_TOKENS = 100
 """How many working ones a user may have."""
@@ -76,7 +76,7 @@ class OwnTokens:
     def create_access(self, actor: Actor, name: str) -> MadeToken:
         """Raises InvalidFields."""
         user_id = _user(actor, Permission.WRITE)
-        label = _checked(name)
+        label = check_words("name", name, most=_MOST_NAME)
         with self._database.write() as transaction:
             transaction.lock(f"tokens:{user_id}")
             if self._count(transaction, user_id) >= MOST_ACCESS_TOKENS:
@@ -97,7 +97,7 @@ class OwnTokens:
     def rename_access(self, actor: Actor, token_id: int, name: str) -> Token:
         """Raises InvalidFields, TokenUnknown."""
         user_id = _user(actor, Permission.WRITE)
-        label = _checked(name)
+        label = check_words("name", name, most=_MOST_NAME)
         with self._database.write() as transaction:
             self._find(transaction, user_id, token_id, and_(_IS_LIVE, _IS_ACCESS))
             transaction.execute(update(tokens).where(tokens.c.id == token_id).values(name=label))
@@ -147,11 +147,3 @@ class OwnTokens:
 
 def _user(actor: Actor, permission: Permission) -> int:
     return require_account(actor, Resource.IMAGE, permission)
-
-
-def _checked(name: str) -> str:
-    """Raises InvalidFields."""
-    label = check_text("name", name.strip(), most=_MOST_NAME)
-    if not label:
-        raise InvalidFields.one("name", "may not be blank")
-    return label

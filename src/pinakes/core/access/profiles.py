@@ -13,8 +13,7 @@ from pinakes.core.audit import Action, Event
 from pinakes.core.clock import Clock
 from pinakes.core.db.engine import Database, Executor
 from pinakes.core.db.schema import profiles
-from pinakes.core.errors import InvalidFields
-from pinakes.core.text import check_text
+from pinakes.core.text import check_words
 
 _MOST_ICON_SET = 32
 
@@ -49,7 +48,7 @@ class Profiles:
         if sends_emails is not None:
             changes["sends_emails"] = sends_emails
         if icon_set is not None:
-            changes["icon_set"] = _checked(icon_set)
+            changes["icon_set"] = check_words("icon_set", icon_set, most=_MOST_ICON_SET)
         with self._database.write() as transaction:
             before = _find(transaction, user_id)
             if changes:
@@ -69,11 +68,3 @@ def _find(connection: Executor, user_id: int) -> Profile:
 
 def _user(actor: Actor, permission: Permission) -> int:
     return require_account(actor, Resource.IMAGE, permission)
-
-
-def _checked(icon_set: str) -> str:
-    """Raises InvalidFields."""
-    word = check_text("icon_set", icon_set.strip(), most=_MOST_ICON_SET)
-    if not word:
-        raise InvalidFields.one("icon_set", "may not be blank")
-    return word

@@ -9,7 +9,7 @@ builds would find it. The patterns it was shared by go too, since they stay thei
 and groups stay; the new owner sees and sets them.
 """
 
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import delete
 
@@ -24,9 +24,6 @@ from pinakes.core.clock import Clock, Instant
 from pinakes.core.db.engine import Database, Transaction
 from pinakes.core.db.schema import djinn_names, grants, image_patterns
 from pinakes.core.errors import ImageUnknown, WrongState
-
-FEATURED: Final = "Featured"
-"""The tag of what staff recommends; one of the reserved."""
 
 _FEATURED_DESCRIPTION = "Recommended by those who run this archive."
 
@@ -92,7 +89,7 @@ class Lifecycle:
     def moderate(
         self, actor: Actor, image_id: int, *, hides: bool = False, ends: bool = False, is_featured: bool | None = None
     ) -> None:
-        """Judge an image, as staff: make it private, end it now, give it the tag FEATURED or take that away.
+        """Judge an image, as staff: make it private, end it now, give it the tag of what is featured or take it away.
 
         Raises WrongState for hiding what lies in a namespace.
         """
@@ -113,7 +110,7 @@ class Lifecycle:
 
     def _feature(self, transaction: Transaction, actor: Actor, image_id: int, is_featured: bool, now: Instant) -> bool:
         """Whether that changed anything."""
-        tag_id, is_new = records.ensure_tag(transaction, FEATURED, now, description=_FEATURED_DESCRIPTION)
+        tag_id, is_new = records.ensure_tag(transaction, tag_records.FEATURED, now, description=_FEATURED_DESCRIPTION)
         if is_new:
             audit.record(transaction, actor, now, Event(Action.TAG_CREATE, subject=f"tag:{tag_id}"))
         carried = tag_records.of_images(transaction, [image_id]).get(image_id, ())

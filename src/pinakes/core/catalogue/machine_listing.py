@@ -27,12 +27,14 @@ from pinakes.core.catalogue.summaries import (
     with_summary,
     with_tags,
 )
+from pinakes.core.catalogue.tag_records import FEATURED
 from pinakes.core.catalogue.version_records import VersionSummary
 from pinakes.core.clock import Instant
 from pinakes.core.db.engine import Executor
 from pinakes.core.db.query import Query, Row
 from pinakes.core.db.schema import bookmarks, image_tags, images, namespaces, tags, users, versions
 from pinakes.core.page import Listed, PageRequest
+from pinakes.core.text import fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ def _parameters(wanted: CatalogueFilter) -> Mapping[str, Any]:
     return {
         "author_name": wanted.author_name,
         "tag_name": wanted.tag,
-        "featured": "featured",
+        "featured": fold(FEATURED),
         "below_id": wanted.below_id,
     }
 

@@ -10,14 +10,13 @@ from pinakes.core.access import policy
 from pinakes.core.access.guard import require_scope
 from pinakes.core.actor import Actor, Kind, Permission, Resource
 from pinakes.core.catalogue.keys import Key, has_key
+from pinakes.core.catalogue.tag_records import FEATURED
 from pinakes.core.clock import Clock
 from pinakes.core.db.engine import Database
 from pinakes.core.db.schema import bookmarks, image_tags, images, tags
 from pinakes.core.errors import ImageUnknown
 from pinakes.core.page import Listed, PageRequest
-
-FEATURED = "featured"
-"""The tag, in any case, that puts an image first (atmosphere contract F4)."""
+from pinakes.core.text import fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ _BOOKMARKS = (
 )
 _IS_FEATURED = (
     exists()
-    .where(image_tags.c.image_id == images.c.id, tags.c.id == image_tags.c.tag_id, tags.c.name_folded == FEATURED)
+    .where(image_tags.c.image_id == images.c.id, tags.c.id == image_tags.c.tag_id, tags.c.name_folded == fold(FEATURED))
     .correlate(images)
 )
 _VISIBLE = (images.c.kind == Kind.MACHINE.value, policy.READABLE, policy.IS_ACTIVE)

@@ -25,7 +25,7 @@ from pinakes.core.db.engine import Database, Executor, Transaction
 from pinakes.core.db.schema import image_patterns, patterns, users
 from pinakes.core.errors import InvalidFields, PatternUnknown
 from pinakes.core.page import Listed, PageRequest, escape_like
-from pinakes.core.text import check_text, fold
+from pinakes.core.text import check_words, fold
 
 MOST_PATTERNS = 200
 """How many one user may have."""
@@ -198,9 +198,7 @@ def like_folded(text: str) -> str:
 
 def _compiled(text: str) -> dict[str, str]:
     """The columns that hold a pattern's text. Raises InvalidFields."""
-    shortened = _WILDCARDS.sub("*", check_text("pattern", text.strip(), most=_MOST_CHARACTERS))
-    if not shortened:
-        raise InvalidFields.one("pattern", "may not be blank")
+    shortened = _WILDCARDS.sub("*", check_words("pattern", text, most=_MOST_CHARACTERS))
     if shortened.count("*") > _MOST_WILDCARDS:
         raise InvalidFields.one("pattern", f"may hold at most {_MOST_WILDCARDS} asterisks")
     return {"pattern": shortened, "like_folded": like_folded(shortened)}

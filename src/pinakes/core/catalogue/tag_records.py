@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -15,6 +15,9 @@ from pinakes.core.db.schema import image_tags, tags
 from pinakes.core.errors import TagExists
 from pinakes.core.page import PageRequest
 from pinakes.core.text import fold
+
+FEATURED: Final = "Featured"
+"""The tag of what staff recommends, in any case (atmosphere contract F4); one of the reserved."""
 
 
 @dataclass(frozen=True, slots=True)
