@@ -138,6 +138,8 @@ class Settings(BaseSettings):
     pathomiq_host: str | None = Field(None, description="Host name whose root is the PathomIQ API.")
     native_path: str | None = Field("/pinakes/v1", description="Path of Pinakes' own API; `off` for none.")
     native_host: str | None = Field(None, description="Host name whose root is Pinakes' own API.")
+    iiif_path: str | None = Field("/iiif", description="Path of the IIIF API, which shows pictures; `off` for none.")
+    iiif_host: str | None = Field(None, description="Host name whose root is the IIIF API.")
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Web origins whose pages may call the APIs, such as `https://lab.example`, separated by commas."
     )
@@ -154,6 +156,26 @@ class Settings(BaseSettings):
         ByteSize(256 * MIB),
         ge=0,
         description="Bytes of the disk that stay free; what would not fit beside them is refused.",
+    )
+
+    # -- What it shows -----------------------------------------------------------------------------------------
+    decoding_processes: PositiveInt = Field(
+        2, le=64, description="Processes that decode pictures, of each worker; started when they are first needed."
+    )
+    decoding_memory_bytes: ByteSize = Field(
+        ByteSize(2048 * MIB), ge=256 * MIB, description="Address space that each of these may take, in bytes."
+    )
+    decoding_seconds: PositiveFloat = Field(
+        30, description="Seconds that one of these may take for one picture or description, then it is replaced."
+    )
+    rendition_cache_bytes: ByteSize = Field(
+        ByteSize(4096 * MIB), ge=0, description="Bytes of encoded pictures kept in `data`; 0 for none."
+    )
+    copy_cache_bytes: ByteSize = Field(
+        ByteSize(32 * 1024 * MIB),
+        gt=0,
+        description="Bytes of images that are kept in `data` for decoding if the content store is a bucket; a larger "
+        "one is not shown.",
     )
 
     # -- What it fetches ---------------------------------------------------------------------------------------
@@ -223,6 +245,11 @@ class Settings(BaseSettings):
     def journals(self) -> Path:
         """The folder of what must survive a killed process until it is in the database."""
         return self.data.absolute() / "journals"
+
+    @property
+    def cache(self) -> Path:
+        """The folder of what can be made again, which may be deleted at any time."""
+        return self.data.absolute() / "cache"
 
     @property
     def scratch(self) -> Path:
@@ -327,14 +354,14 @@ class Settings(BaseSettings):
             raise ValueError("must be origins such as https://lab.example, separated by commas")
         return origins
 
-    @validator("tscharts_path", "djinn_path", "atmosphere_path", "pathomiq_path", "native_path")
+    @validator("tscharts_path", "djinn_path", "atmosphere_path", "pathomiq_path", "native_path", "iiif_path")
     @classmethod
     def _check_path(cls, value: str | None) -> str | None:
         if value not in (None, NOWHERE) and not _PATH.fullmatch(str(value)):
             raise ValueError("must begin with / and hold only letters, digits, and . _ ~ -; or be `off`")
         return value
 
-    @validator("tscharts_host", "djinn_host", "atmosphere_host", "pathomiq_host", "native_host")
+    @validator("tscharts_host", "djinn_host", "atmosphere_host", "pathomiq_host", "native_host", "iiif_host")
     @classmethod
     def _check_host(cls, value: str | None) -> str | None:
         if value is not None and not _HOST_NAME.fullmatch(value):

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from pinakes.config import Settings
-from pinakes.core.archive import Archive, assemble
+from pinakes.core.archive import Archive, CacheLimits, assemble
 from pinakes.core.content import blobs
 from pinakes.core.content.inbox import Inbox, InboxOptions
 from pinakes.core.content.store import ContentStore
@@ -20,6 +20,8 @@ from pinakes.core.imports.transfer import ImportLimits
 from pinakes.core.presigned.signatures import KeyPair
 from pinakes.core.slides.uploads import UploadOptions
 from pinakes.failures import Failed
+from pinakes.imaging.decoding.pool import DecodingPool
+from pinakes.imaging.decoding.requests import Bounds
 
 _FOLDER_MODE = 0o700
 
@@ -53,6 +55,9 @@ def open_archive(settings: Settings) -> Archive:
         max_annotation_bytes=settings.annotation_max_bytes,
         upload_options=upload_options,
         inbox=inbox,
+        cache_directory=settings.cache,
+        cache_limits=CacheLimits(int(settings.rendition_cache_bytes), int(settings.copy_cache_bytes)),
+        decoder=_decoder(settings),
         import_limits=ImportLimits(
             allowed=settings.import_allow,
             total_seconds=settings.import_timeout_seconds,
@@ -119,6 +124,12 @@ def _open_inbox(settings: Settings) -> Inbox | None:
     if inbox is None and settings.upload_direct:
         raise OpeningFailed("PINAKES_UPLOAD_DIRECT: the content store is not a bucket")
     return inbox
+
+
+def _decoder(settings: Settings) -> DecodingPool:
+    """Nothing is started yet."""
+    bounds = Bounds(memory_bytes=int(settings.decoding_memory_bytes), seconds=settings.decoding_seconds)
+    return DecodingPool(settings.decoding_processes, bounds)
 
 
 def _s3_options(settings: Settings) -> S3Options:

@@ -18,7 +18,7 @@ from pinakes.core.clock import Instant
 from pinakes.web.api import Api, ApiContext
 from pinakes.web.bridge import Bridge
 from pinakes.web.mounts import Mount, Mounts
-from pinakes.web.origin import Origins
+from pinakes.web.origin import Origins, Place
 from tests.core.namespaces.making import SYSTEM
 
 ORIGIN = "http://archive.example:8000"
@@ -130,7 +130,8 @@ def serving(
     neighbours: other APIs over the same archive, each at its own path.
     """
     bridge = Bridge(archive.database.is_local)
-    context = ApiContext(archive, bridge, Origins(), max_json_bytes, time_zone, folder, allowed_origins)
+    places = {other.name: Place(other.default_path) for other in (api, *neighbours)}
+    context = ApiContext(archive, bridge, Origins(), max_json_bytes, time_zone, folder, allowed_origins, places)
     app = Mounts([_mounted(api, context, host), *(_mounted(other, context, None) for other in neighbours)])
     loop = asyncio.new_event_loop()
     try:

@@ -165,6 +165,7 @@ def test_health_readiness_and_the_index_are_answered_without_a_token(running: Se
         "atmosphere": ["/api/v2", "/api/v1", "/auth", "/images"],
         "pathomiq": ["/Users", "/Images", "/LogInfo", "/Annotations", "/S3"],
         "native": ["/pinakes/v1"],
+        "iiif": ["/iiif"],
     }
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinakes.web.origin import BY_HOST, MOUNT, Origins, TrustedProxies
+from pinakes.web.origin import BY_HOST, MOUNT, Origins, Place, TrustedProxies
 from tests.web.asgi import http_scope
 
 PROXIES = TrustedProxies(["10.0.0.0/8", "::1", "2001:db8::/32"])
@@ -108,3 +108,29 @@ def test_no_header_makes_it_raise_or_puts_anything_odd_into_a_url(host: str, for
 def test_a_network_that_is_none_is_refused(network: str) -> None:
     with pytest.raises(ValueError, match="does not appear"):
         TrustedProxies([network])
+
+
+def neighbour(place: Place, public_url: str | None = None, **entries: Any) -> str | None:
+    """The base URL of another API, for a request to `here:8000`."""
+    scope = {**http_scope(headers=[("Host", "here:8000")], client="192.0.2.7"), **entries}
+    return Origins(public_url).neighbour_url(scope, place)
+
+
+def test_a_neighbour_is_found_at_its_path_of_the_same_host() -> None:
+    assert neighbour(Place("/iiif"), **AT_DJINN) == "http://here:8000/iiif"
+    assert neighbour(Place("/"), **AT_DJINN) == "http://here:8000"
+    assert neighbour(Place("/iiif", "iiif.example"), **AT_DJINN) == "http://here:8000/iiif"
+    assert neighbour(Place("/iiif"), "https://a.example/base/", **AT_DJINN) == "https://a.example/base/iiif"
+
+
+def test_a_neighbour_with_a_host_of_its_own_is_found_there_on_the_same_port() -> None:
+    assert neighbour(Place(None, "iiif.example"), **AT_DJINN) == "http://iiif.example:8000"
+    assert neighbour(Place(None, "iiif.example:99"), **AT_DJINN) == "http://iiif.example:99"
+    assert neighbour(Place(None, "iiif.example"), scheme="https", **AT_DJINN) == "https://iiif.example:8000"
+
+
+def test_from_a_host_of_an_api_s_own_a_neighbour_is_named_only_where_it_can_be_found() -> None:
+    assert neighbour(Place("/iiif"), **AT_A_HOST) is None
+    assert neighbour(Place("/iiif", "iiif.example"), **AT_A_HOST) == "http://iiif.example:8000"
+    assert neighbour(Place("/iiif"), "https://a.example/base", **AT_A_HOST) == "https://a.example/base/iiif"
+    assert neighbour(Place(None), **AT_DJINN) is None

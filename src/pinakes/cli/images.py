@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pinakes.cli import console, intake
+from pinakes.cli import console, export, intake
 from pinakes.cli.session import Data, archive_of, option
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Images.", rich_markup_mode=None)
 app.command("put")(intake.put)
 app.command("import")(intake.fetch)
+app.command("export")(export.export)
 
 _PAGE = 500
 
@@ -67,7 +68,7 @@ def get(
         image = archive.images.get(actor := acting_as(archive, as_), image_id)
         with (
             files.destination(output, force=force) as file,
-            closing(_open(archive, actor, image)) as reader,
+            closing(opened_content(archive, actor, image)) as reader,
             console.progress(image.name, reader.size_bytes) as bar,
         ):
             files.deliver(reader, image.content.digest, file, bar.advance)
@@ -100,7 +101,7 @@ def _readable(archive: "Archive", actor: "Actor") -> "Iterator[Image]":
         last = page[-1].id
 
 
-def _open(archive: "Archive", actor: "Actor", image: "Image") -> "Reader":
+def opened_content(archive: "Archive", actor: "Actor", image: "Image") -> "Reader":
     """The content; of a clinical image the trail tells the patient too."""
     from pinakes.core.catalogue import records
 

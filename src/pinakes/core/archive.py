@@ -10,10 +10,12 @@ from pinakes.core.access.groups import Groups
 from pinakes.core.access.own_tokens import OwnTokens
 from pinakes.core.access.profiles import Profiles
 from pinakes.core.access.users import Users
+from pinakes.core.access.view_links import ViewLinks
 from pinakes.core.annotations.annotations import MAX_BYTES as MAX_ANNOTATION_BYTES
 from pinakes.core.annotations.annotations import Annotations
 from pinakes.core.catalogue.bookmarks import Bookmarks
 from pinakes.core.catalogue.icons import Icons
+from pinakes.core.catalogue.image_listing import ImageListing
 from pinakes.core.catalogue.images import Images
 from pinakes.core.catalogue.lifecycle import Lifecycle
 from pinakes.core.catalogue.machine_catalogue import MachineCatalogue
@@ -31,16 +33,23 @@ from pinakes.core.clinic.images import ClinicalImages
 from pinakes.core.clinic.register import Register
 from pinakes.core.clock import Clock, now
 from pinakes.core.content.content import Content
+from pinakes.core.content.copies import Copies
 from pinakes.core.content.inbox import Inbox
 from pinakes.core.content.store import ContentStore
 from pinakes.core.db.engine import Database
 from pinakes.core.imports.fetching import Fetcher
 from pinakes.core.imports.imports import Imports
 from pinakes.core.imports.transfer import ImportLimits
+from pinakes.core.ingest.ingest import Ingest
 from pinakes.core.jobs.jobs import Jobs
 from pinakes.core.namespaces.membership import Membership
 from pinakes.core.namespaces.namespaces import Namespaces
 from pinakes.core.readtrail import ReadTrail
+from pinakes.core.renditions.cache import PictureCache
+from pinakes.core.renditions.decoder import Decoder
+from pinakes.core.renditions.reading import ContentReader
+from pinakes.core.renditions.renditions import Renditions
+from pinakes.core.renditions.series import Series
 from pinakes.core.slides.annotating import SlideAnnotations
 from pinakes.core.slides.logs import SlideLogs
 from pinakes.core.slides.prediction import Predictions
@@ -48,6 +57,22 @@ from pinakes.core.slides.runs import Runs
 from pinakes.core.slides.sharing import Sharing
 from pinakes.core.slides.slides import Slides
 from pinakes.core.slides.uploads import SlideUploads, UploadOptions
+from pinakes.imaging.decoding.pool import DecodingPool
+from pinakes.imaging.decoding.requests import Bounds
+
+_GIB = 1024**3
+_DECODING = Bounds(memory_bytes=2 * _GIB, seconds=30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheLimits:
+    """How many bytes of the local disk caches may take. renditions: encoded pictures; 0 for none.
+
+    copies: of content that lies in a bucket, for decoding; larger content is not decoded.
+    """
+
+    renditions: int = 4 * _GIB
+    copies: int = 32 * _GIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +85,9 @@ class Archive:
     trail: ReadTrail
     users: Users
     credentials: Credentials
+    view_links: ViewLinks
     images: Images
+    image_listing: ImageListing
     machines: Machines
     machine_catalogue: MachineCatalogue
     tags: Tags
@@ -91,10 +118,14 @@ class Archive:
     profiles: Profiles
     own_tokens: OwnTokens
     directory: Directory
+    series: Series
+    renditions: Renditions
+    ingest: Ingest
     clock: Clock
 
     def close(self) -> None:
         """Write what is pending and let go of everything."""
+        self.renditions.close()
         self.trail.close()
         self.database.close()
 
@@ -112,6 +143,9 @@ def assemble(
     inbox: Inbox | None = None,
     import_limits: ImportLimits | None = None,
     reserved_tags: Iterable[str] = (FEATURED,),
+    cache_directory: Path | None = None,
+    cache_limits: CacheLimits | None = None,
+    decoder: Decoder | None = None,
 ) -> Archive:
     """Build the core on an open database and store.
 
@@ -119,8 +153,12 @@ def assemble(
     upload_options: for the upload of slides; None for the defaults.   import_limits: likewise.
     reserved_tags: names of tags that only staff may put on images.
     inbox: where clients put slides themselves; None if they send them here.
+    cache_directory: a local folder that may be deleted at any time; None for one beside the journals.
+    decoder: what decodes pictures; None for one process with limits of its own, started when it is first needed.
     """
-    content = Content(database, store, clock, max_bytes=max_upload_bytes, reserve_bytes=reserve_bytes)
+    caches, bounds = cache_directory or journal_directory.parent / "cache", cache_limits or CacheLimits()
+    copies = Copies(caches / "content", bounds.copies, reserve_bytes=reserve_bytes)
+    content = Content(database, store, clock, max_bytes=max_upload_bytes, reserve_bytes=reserve_bytes, copies=copies)
     trail = ReadTrail(database, journal_directory)
     credentials = Credentials(database, trail, clock)
     jobs = Jobs(database, clock)
@@ -134,6 +172,12 @@ def assemble(
     limits = import_limits or ImportLimits()
     imports = Imports(database, content, images, machines, jobs, Fetcher(limits), clock, max_bytes=limits.max_bytes)
     jobs.register(imports.kind)
+    decoder = decoder or DecodingPool(1, _DECODING)
+    reader = ContentReader(database, content, decoder, clock)
+    pictures = PictureCache(caches / "renditions", bounds.renditions)
+    renditions = Renditions(database, content, trail, decoder, reader, pictures, clock)
+    ingest = Ingest(database, renditions, reader, clock)
+    jobs.register(ingest.kind)
     return Archive(
         database=database,
         store=store,
@@ -141,7 +185,9 @@ def assemble(
         trail=trail,
         users=Users(database, clock),
         credentials=credentials,
+        view_links=ViewLinks(database, credentials, clock),
         images=images,
+        image_listing=ImageListing(database, images, clock),
         machines=machines,
         machine_catalogue=MachineCatalogue(database, tags, clock),
         tags=tags,
@@ -172,5 +218,8 @@ def assemble(
         profiles=Profiles(database, clock),
         own_tokens=OwnTokens(database, credentials, clock),
         directory=Directory(database),
+        series=Series(database, clock),
+        renditions=renditions,
+        ingest=ingest,
         clock=clock,
     )

@@ -43,6 +43,7 @@ class Action(enum.StrEnum):
     IMAGE_DELETE = "image:delete"
     IMAGE_TRANSFER = "image:transfer"
     IMAGE_UPDATE = "image:update"
+    IMAGE_VIEW = "image:view"
     INVITE_CREATE = "invite:create"
     INVITE_DELETE = "invite:delete"
     JOB_CANCEL = "job:cancel"
@@ -79,6 +80,7 @@ class Action(enum.StrEnum):
     USER_UPDATE = "user:update"
     VERSION_CREATE = "version:create"
     VERSION_UPDATE = "version:update"
+    VIEW_LINK_CREATE = "view-link:create"
 
 
 @dataclass(frozen=True, slots=True)

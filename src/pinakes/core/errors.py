@@ -9,6 +9,7 @@ APIs: each keeps one table from these classes to its own answers, looked up alon
      │   ├─ ContentMissing       no bytes were sent where bytes are required
      │   ├─ FormatUnsupported    the bytes are not of the kind this place takes
      │   ├─ DigestMismatch       the bytes are not those that were announced
+     │   ├─ PictureTooLarge      more pixels are asked for than are made at once
      │   └─ ScopeInvalid         a scope text does not follow the grammar
      ├─ Unknown                  there is no such thing, or it may not be seen
      │   ├─ ImageUnknown  ClinicUnknown  StationUnknown  ClinicStationUnknown  PatientUnknown
@@ -16,7 +17,9 @@ APIs: each keeps one table from these classes to its own answers, looked up alon
      │   ├─ NamespaceUnknown  InviteUnknown  CollaboratorUnknown
      │   ├─ UserUnknown  TokenUnknown  GroupUnknown
      │   ├─ VersionUnknown  TagUnknown  BookmarkUnknown  PatternUnknown  MembershipUnknown
-     │   ├─ AnnotationUnknown  JobUnknown
+     │   ├─ AnnotationUnknown  JobUnknown  StudyUnknown
+     │   ├─ NotAnImage           it has no pixels, or they cannot be read; says why
+     │   ├─ TileUnknown  AssociatedUnknown
      │   ├─ ContentPending       it is there, but its bytes have not come yet
      │   └─ BlobUnknown          bytes that a row promises are not in the store
      ├─ Conflict                 it would contradict what is there
@@ -40,6 +43,7 @@ APIs: each keeps one table from these classes to its own answers, looked up alon
          ├─ StorageFull          the store ran out of room midway
          ├─ StoreUnavailable     the content store does not answer
          ├─ DatabaseUnavailable  the database does not answer, or is busy beyond patience
+         ├─ DecodingUnavailable  a picture took too long, or the process that decoded it died
          └─ SchemaMismatch       the database is of another version of Pinakes
 """
 
@@ -90,6 +94,10 @@ class FormatUnsupported(Invalid):
 
 class DigestMismatch(Invalid):
     """The content has another SHA-256 than was announced; nothing was kept."""
+
+
+class PictureTooLarge(Invalid):
+    """More pixels are asked for than are made at once."""
 
 
 class ScopeInvalid(Invalid):
@@ -181,6 +189,22 @@ class AnnotationUnknown(Unknown):
 
 class JobUnknown(Unknown):
     """There is no such job."""
+
+
+class StudyUnknown(Unknown):
+    """There is no such study."""
+
+
+class NotAnImage(Unknown):
+    """The content has no pixels, or they cannot be read; the message says why."""
+
+
+class TileUnknown(Unknown):
+    """There is no such tile."""
+
+
+class AssociatedUnknown(Unknown):
+    """There is no such picture beside the image."""
 
 
 class ContentPending(Unknown):
@@ -349,6 +373,10 @@ class StoreUnavailable(Unavailable):
 
 class DatabaseUnavailable(Unavailable):
     """The database does not answer."""
+
+
+class DecodingUnavailable(Unavailable):
+    """The picture could not be made: it took too long, or the process that decoded it died."""
 
 
 class SchemaMismatch(Unavailable):

@@ -63,14 +63,17 @@ class ReadTrail:
         self._thread: threading.Thread | None = None
         self._journal: int | None = None
 
-    def note(self, actor: Actor, event: Event, now: Instant) -> None:
-        """Add one event. It is in the database within about a second, whatever happens to this process."""
+    def note(self, actor: Actor, event: Event, now: Instant, *, uid: str | None = None) -> None:
+        """Add one event. It is in the database within about a second, whatever happens to this process.
+
+        uid: of at most 64 characters; of events with the same one, wherever they are noted, one is kept.
+        """
         row = audit.row_of(actor, event, now)
         with self._lock:
             if self._closed:
                 raise RuntimeError("the trail is closed")
             self._count += 1
-            row["uid"] = f"{self._name}-{self._count}"
+            row["uid"] = uid or f"{self._name}-{self._count}"
             os.write(self._open_journal(), msgspec.json.encode(row) + b"\n")
             self._pending.append(row)
             self._start()

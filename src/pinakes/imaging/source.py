@@ -9,12 +9,13 @@ Coordinates are pixels of the whole picture at full size (level 0), x to the rig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the server knows these values too, and decodes nothing: it is spared the loading of numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+Pixels: TypeAlias = "NDArray[np.uint8]"
 """Height x width x 3, sRGB; transparent places are white."""
 
 

@@ -15,7 +15,7 @@ from pinakes.server.maintenance import Maintenance
 from pinakes.web.api import Api, ApiContext
 from pinakes.web.bridge import Bridge
 from pinakes.web.mounts import Mount, Mounts
-from pinakes.web.origin import Origins, TrustedProxies
+from pinakes.web.origin import Origins, Place, TrustedProxies
 
 
 def found_apis() -> Iterator[Api]:
@@ -39,6 +39,7 @@ def build(settings: Settings) -> ASGIApp:
         time_zone=settings.zone,
         scratch=settings.scratch,
         allowed_origins=settings.allowed_origins,
+        places={api.name: Place(settings.path_of(api.name), settings.host_of(api.name)) for api in found_apis()},
     )
     maintenance = Maintenance(
         archive, every_seconds=settings.sweep_every_seconds, min_age_seconds=settings.sweep_min_age_seconds

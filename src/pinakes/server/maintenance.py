@@ -1,4 +1,4 @@
-"""What each server process does in the background: emptying the trash and sweeping up what crashes left behind."""
+"""What each server process does in the background: emptying the trash, sweeping up, seeing to what was put off."""
 
 import logging
 import random
@@ -35,6 +35,8 @@ class Maintenance:
         self._every_seconds = every_seconds
         self._start_seconds = start_seconds
         self._uploads = archive.slide_uploads
+        self._renditions = archive.renditions
+        self._ingest = archive.ingest
         self._sweep = Sweep(archive.database, archive.store, archive.clock, min_age_us=round(min_age_seconds * SECOND))
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
@@ -55,6 +57,8 @@ class Maintenance:
         while self._every_seconds and not self._stopping.wait(self._pause()):
             self._attempt("the sweep failed", self._sweep.run)
             self._attempt("the inbox could not be swept", self._uploads.sweep)
+            self._attempt("the caches could not be swept", self._renditions.sweep)
+            self._attempt("the reading of what waits could not be asked for", self._ingest.resume)
 
     def _pause(self) -> float:
         return self._every_seconds * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret depends on it

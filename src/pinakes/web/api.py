@@ -1,7 +1,7 @@
 """What an API is to the server: a folder under `apis` whose package holds one `API` of this type."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from pinakes.core.archive import Archive
 from pinakes.web.bridge import Bridge
-from pinakes.web.origin import Origins
+from pinakes.web.origin import Origins, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class ApiContext:
     max_json_bytes: the largest JSON body taken.   time_zone: in which "today" is judged.
     scratch: a folder for nameless files, on a real disk and not to be read by others.
     allowed_origins: web origins whose pages may call an API that answers browsers, in lower case.
+    places: where every API is mounted, by its name, for those that name addresses in others.
     """
 
     archive: Archive
@@ -28,6 +29,7 @@ class ApiContext:
     time_zone: tzinfo
     scratch: Path
     allowed_origins: tuple[str, ...] = ()
+    places: Mapping[str, Place] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

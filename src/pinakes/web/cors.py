@@ -1,7 +1,8 @@
 """Letting pages of other web origins call an API (the CORS part of the Fetch standard).
 
-Only origins that were allowed by name are answered, each with its own name. No cookies are spoken of: the APIs take
-their credentials from a header that a page must set itself, so `Access-Control-Allow-Credentials` is never sent.
+Only origins that were allowed by name are answered, each with its own name; or any, where an API says so. No cookies
+are spoken of: the APIs take their credentials from a header that a page must set itself, or from the address, so
+`Access-Control-Allow-Credentials` is never sent.
 """
 
 from collections.abc import Iterable
@@ -15,13 +16,15 @@ _METHODS: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _HEADERS: Final = b"Authorization, Content-Type"
 _MAX_AGE_SECONDS: Final = 3600
 
+ANY_ORIGIN: Final = "*"
+
 Headers = list[tuple[bytes, bytes]]
 
 
 class Cors:
     """An application that pages of the allowed origins may call.
 
-    allowed_origins: such as `https://lab.example`, in lower case.
+    allowed_origins: such as `https://lab.example`, in lower case; or ANY_ORIGIN alone.
     allowed_headers: what a page may send beside `Authorization` and `Content-Type`.
     exposed_headers: what a page may read of an answer beside the few that it always may.
     """
@@ -36,6 +39,7 @@ class Cors:
     ) -> None:
         self._app = app
         self._origins = frozenset(origin.encode("ascii") for origin in allowed_origins)
+        self._is_open = ANY_ORIGIN.encode("ascii") in self._origins
         self._allowed = b", ".join((_HEADERS, *(name.encode("ascii") for name in allowed_headers)))
         self._exposed = b", ".join(name.encode("ascii") for name in exposed_headers)
 
@@ -46,18 +50,24 @@ class Cors:
 
         async def respond(inbound: Inbound, outbound: Outbound) -> None:
             origin = _header(scope, b"origin")
-            is_allowed = origin is not None and origin.lower() in self._origins
-            outbound.added += self._added(origin if is_allowed else None)
-            if is_allowed and _is_preflight(scope):
+            allowed = self._allowed_origin(origin)
+            outbound.added += self._added(allowed)
+            if allowed is not None and _is_preflight(scope):
                 await self._preflight(outbound)
             else:
                 await self._app(scope, inbound, outbound)
 
         await converse(scope, receive, send, respond)
 
+    def _allowed_origin(self, origin: bytes | None) -> bytes | None:
+        """What the answer says of who may read it: the origin that asks, or any; None for nobody."""
+        if self._is_open:
+            return ANY_ORIGIN.encode("ascii")
+        return origin if origin is not None and origin.lower() in self._origins else None
+
     def _added(self, origin: bytes | None) -> Headers:
-        """What goes with every answer. origin: the one that asks, if it is allowed."""
-        added: Headers = [(b"vary", b"Origin")]
+        """What goes with every answer. origin: the one that is allowed; None if the one that asks is not."""
+        added: Headers = [] if self._is_open else [(b"vary", b"Origin")]
         if origin is not None:
             added.append((b"access-control-allow-origin", origin))
             if self._exposed:

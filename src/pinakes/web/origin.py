@@ -36,6 +36,14 @@ class TrustedProxies:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where an API is mounted (see `mounts.Mount`). path: "" is the root, None where it has only a host of its own."""
+
+    path: str | None
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Origins:
     """Settings about the outside.
 
@@ -48,6 +56,10 @@ class Origins:
     def base_url(self, scope: Scope) -> str:
         """The absolute URL of the API that serves this request, without a final slash."""
         return origin(scope, self)
+
+    def neighbour_url(self, scope: Scope, place: Place) -> str | None:
+        """The same of another API, as the client of this request can reach it; None where nobody can tell."""
+        return neighbour(scope, self, place)
 
     def client_address(self, scope: Scope) -> str:
         return client_address(scope, self.trusted)
@@ -64,6 +76,24 @@ def origin(scope: Scope, settings: Origins) -> str:
         return public + prefix
     scheme = public.partition(":")[0] if public is not None else _scheme(scope, settings.trusted)
     return f"{scheme}://{external_host(scope, settings.trusted)}{prefix}"
+
+
+def neighbour(scope: Scope, settings: Origins, place: Place) -> str | None:
+    """The external base URL of another API.
+
+    A host of this API's own has nothing else on it: from there a neighbour is found by the public URL, or by a host
+    of its own, on the port of this request.
+    """
+    is_by_host = scope.get(BY_HOST, False)
+    if place.path is not None and (settings.public_url or not is_by_host):
+        return origin({**scope, MOUNT: place.path.rstrip("/"), BY_HOST: False}, settings)
+    if place.host is None:
+        return None
+    base = origin({**scope, MOUNT: "", BY_HOST: True}, settings)
+    scheme, _, here = base.partition("://")
+    has_port = _PORT.search(place.host) is not None
+    port = "" if has_port else "".join(_PORT.findall(here))
+    return f"{scheme}://{place.host}{port}"
 
 
 def external_host(scope: Scope, trusted: TrustedProxies) -> str:

@@ -42,7 +42,7 @@ def own_schema(lasting_world: World) -> schemathesis.BaseSchema:
     return schemathesis.openapi.from_asgi("/pinakes/v1/openapi.json", lasting_world.app)
 
 
-SUBJECTS = ("vm-images", "versions", "content", "icons", "shares", "groups", "tags", "jobs", "images")
+SUBJECTS = ("vm-images", "versions", "content", "icons", "shares", "groups", "tags", "jobs", "images", "view-links")
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
@@ -110,7 +110,7 @@ def test_every_operation_is_told_of_with_its_errors(lasting_world: World) -> Non
     document = lasting_world.stranger().get("/openapi.json").json()
     assert document["servers"] == [{"url": BASE}]
     operations = [(path, method) for path, methods in document["paths"].items() for method in methods]
-    assert len(operations) == 34
+    assert len(operations) == 40
     for path, method in operations:
         told = document["paths"][path][method]
         assert told["summary"], (path, method)

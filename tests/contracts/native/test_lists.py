@@ -21,6 +21,8 @@ def test_a_list_takes_the_same_statements_however_long(world: World, ana: Client
         "/groups": 0,
         "/tags": 0,
         "/jobs": 0,
+        "/images": 0,
+        "/images?kind=machine&state=waiting": 0,
         f"/images/{first['id']}/events": 0,
     }
     for turn, count in enumerate((1, 4)):
@@ -101,6 +103,11 @@ def test_what_may_not_be_seen_is_answered_like_what_is_not_there(ana: Client, be
             client.put(f"{of_version}/content", content=b"x", headers={"Content-Encoding": "gzip"}),
             client.post(f"{of_version}/import", json={"url": "no url"}),
             client.get(f"/images/{image_id}"),
+            client.get(f"/images/{image_id}/thumbnail"),
+            client.get(f"/images/{image_id}/thumbnail.png?version=9.9"),
+            client.get(f"/images/{image_id}/description"),
+            client.post(f"/images/{image_id}/ingest"),
+            client.post(f"/images/{image_id}/view-links", json={"seconds": 60}),
             client.get(f"/images/{image_id}/events"),
             client.get(f"/groups/{group_id}"),
             client.patch(f"/groups/{group_id}", json={"name": ""}),

@@ -40,7 +40,7 @@ def test_every_error_of_the_core_is_a_problem_of_its_own(world: World, nobody: C
         }
     assert nobody.get("/problems/nothing-known").status_code == 404
     assert {problem.status for problem in known_problems().values()} <= {
-        400, 401, 403, 404, 405, 409, 412, 413, 415, 416, 429, 500, 503, 507,
+        400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 416, 429, 500, 503, 507,
     }  # fmt: skip
 
 

@@ -170,6 +170,32 @@ def test_four_processes_starting_at_once_all_find_the_schema(empty_url: str, dat
     assert migrate.current(database) == migrate.REVISION
 
 
+def test_contents_that_were_there_before_descriptions_wait_to_be_read(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(migrate, "REVISION", "0003")
+        migrate.migrate(database)
+    with database.write() as transaction:
+        for statement in (
+            "INSERT INTO users (id, name, name_folded, email, email_folded, kinds, is_staff, is_active, created_at,"
+            " uid) VALUES (1, 'ana', 'ana', 'a@b', 'a@b', 'slide', FALSE, TRUE, 5, 'u')",
+            "INSERT INTO images (id, uid, kind, name, author_id, visibility, created_at, modified_at)"
+            " VALUES (1, 'i', 'slide', 'a.svs', 1, 'private', 5, 5)",
+            "INSERT INTO blobs (digest, key, size_bytes, refs, created_at) VALUES ('d', 'k', 1, 1, 5)",
+            "INSERT INTO versions (id, uid, image_id, name, digest, author_id, created_at, change_log, allows_imaging)"
+            " VALUES (1, 'a', 1, '1.0', 'd', 1, 6, '', TRUE), (2, 'b', 1, '1.1', NULL, 1, 7, '', TRUE)",
+        ):
+            transaction.execute(text(statement))
+    migrate.migrate(database)
+    with database.read() as connection:
+        assert [tuple(row) for row in connection.execute(text("SELECT version_id, state FROM descriptions"))] == [
+            (1, "waiting")
+        ]
+        (job,) = connection.execute(text("SELECT kind, state, user_id, attempts, created_at FROM jobs")).all()
+    assert tuple(job) == ("ingest", "queued", None, 0, 7)
+
+
 def test_the_revision_of_the_program_is_the_newest_there_is() -> None:
     assert max(migrate._known_revisions()) == migrate.REVISION
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from pinakes.core.archive import Archive
+from pinakes.core.catalogue import reading
 from pinakes.core.db.schema import jobs as job_table
 from pinakes.core.jobs import claims, records
 from pinakes.core.jobs.attempt import Attempt, Tools
@@ -14,7 +15,9 @@ from pinakes.core.jobs.claims import Claim
 from pinakes.core.jobs.jobs import Jobs
 from pinakes.core.jobs.kinds import JobCancelled, JobState
 
-_WAITING = select(job_table.c.id).where(job_table.c.state == JobState.QUEUED.value)
+_WAITING = select(job_table.c.id).where(
+    job_table.c.state == JobState.QUEUED.value, job_table.c.kind != reading.JOB_KIND
+)
 
 
 def begin(archive: Archive, jobs: Jobs | None = None) -> Claim:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from pinakes.apis.native.auth import Callers
 from pinakes.apis.native.bodies import MOST_BYTES
 from pinakes.apis.native.content import Contents
+from pinakes.apis.native.descriptions import Descriptions
 from pinakes.apis.native.document import document_of, new_api
 from pinakes.apis.native.errors import PathUnknown, Problems, ProblemUnknown, known_problems
 from pinakes.apis.native.groups import Groups
@@ -20,7 +21,10 @@ from pinakes.apis.native.jobs import Jobs
 from pinakes.apis.native.operations import Operation, add, handler_of, routes_of
 from pinakes.apis.native.shares import Shares
 from pinakes.apis.native.tags import Tags
+from pinakes.apis.native.thumbnails import Thumbnails
 from pinakes.apis.native.versions import Versions
+from pinakes.apis.native.view_links import ViewLinks
+from pinakes.apis.native.viewers import Viewers
 from pinakes.apis.native.vm_images import VmImages
 from pinakes.web.api import ApiContext
 from pinakes.web.cors import Cors
@@ -55,7 +59,11 @@ def create(context: ApiContext) -> ASGIApp:
     groups = Groups(context, callers)
     tags = Tags(context, callers)
     jobs = Jobs(context, callers)
-    images = Images(context, callers)
+    viewers = Viewers(context)
+    images = Images(context, callers, viewers)
+    thumbnails = Thumbnails(context, callers)
+    descriptions = Descriptions(context, callers)
+    view_links = ViewLinks(context, callers, viewers)
     table = [
         Operation("GET", "/vm-images", vm_images.list, "vm-images"),
         Operation("POST", "/vm-images", vm_images.create, "vm-images", 201, (409,)),
@@ -88,7 +96,12 @@ def create(context: ApiContext) -> ASGIApp:
         Operation("GET", "/jobs/{job_id}", jobs.get, "jobs"),
         Operation("GET", "/jobs/{job_id}/log", jobs.log, "jobs"),
         Operation("POST", "/jobs/{job_id}/cancel", jobs.cancel, "jobs"),
+        Operation("GET", "/images", images.list, "images"),
         Operation("GET", "/images/{image_id}", images.get, "images"),
+        *thumbnails.operations("/images/{image_id}/thumbnail"),
+        Operation("GET", "/images/{image_id}/description", descriptions.description, "images"),
+        Operation("POST", "/images/{image_id}/ingest", descriptions.ingest, "images", 202),
+        Operation("POST", "/images/{image_id}/view-links", view_links.create, "view-links", 201),
         Operation("GET", "/images/{image_id}/events", images.events, "images"),
     ]
     api = new_api()

@@ -9,7 +9,7 @@ from pinakes import __version__
 from pinakes.apis.native.models.values import ProblemDetails
 
 _DESCRIPTION = """
-Machine images with their versions and contents, shares, groups, tags and jobs.
+Machine images with their versions and contents, shares, groups, tags and jobs; thumbnails of images of every kind.
 
 Tokens are the ones of every other API: `Authorization: Bearer <token>`. Without one, public images can be read.
 Every error is a problem detail (RFC 9457). Lists are read page by page: pass `next_cursor` as `cursor`.

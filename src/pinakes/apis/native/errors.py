@@ -40,6 +40,10 @@ class MethodUnsupported(PinakesError):
     """This cannot be done to what is at this path."""
 
 
+class NotAcceptable(PinakesError):
+    """A picture is shown as JPEG, WebP, AVIF or PNG; the Accept header takes none of them."""
+
+
 class PreconditionFailed(PinakesError):
     """A condition of the request does not hold."""
 
@@ -69,6 +73,7 @@ STATUSES: Mapping[type[Exception], int] = {
     errors.Unavailable: 503,
     errors.StorageFull: 507,
     MethodUnsupported: 405,
+    NotAcceptable: 406,
     PreconditionFailed: 412,
     RangeUnsatisfiable: 416,
     Exception: 500,

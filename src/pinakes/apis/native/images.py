@@ -1,32 +1,82 @@
-"""Images of any kind: what is the same for all of them, and what has happened to one."""
+"""Images of any kind: what is the same for all of them, finding them, and what has happened to one."""
 
+from typing import Annotated, Literal
+
+from fastapi import Query
 from starlette.requests import Request
 
 from pinakes.apis.native import representation
 from pinakes.apis.native.auth import Callers
 from pinakes.apis.native.models import images as models
-from pinakes.apis.native.models.values import Cursor, Limit, PathId
-from pinakes.core.access.guard import require_scope
-from pinakes.core.actor import Actor, Permission, Resource
-from pinakes.core.catalogue.records import Image
+from pinakes.apis.native.models.values import Cursor, Limit, PathId, TimeInQuery
+from pinakes.apis.native.models.viewing import StateName
+from pinakes.apis.native.viewers import Viewers
+from pinakes.core.actor import Kind
+from pinakes.core.catalogue.image_listing import ImageFilter
+from pinakes.core.catalogue.reading import Reading
 from pinakes.web.api import ApiContext
+
+KindName = Literal["clinical", "machine", "slide"]
+Pixels = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="In pixels, inclusive.")]
 
 
 class Images:
-    """`/images/{image_id}` and what is below."""
+    """`/images` and what is below, without what is seen in them."""
 
-    def __init__(self, context: ApiContext, callers: Callers) -> None:
+    def __init__(self, context: ApiContext, callers: Callers, viewers: Viewers) -> None:
         self._images = context.archive.images
+        self._listing = context.archive.image_listing
         self._callers = callers
+        self._viewers = viewers
+
+    async def list(
+        self,
+        request: Request,
+        kind: KindName | None = None,
+        state: Annotated[StateName | None, Query(description="Of the reading of the content.")] = None,
+        format: Annotated[
+            str | None,
+            Query(pattern="^[a-z0-9-]{1,32}$", description="As read from the content, such as `jpeg`, `qcow2`."),
+        ] = None,
+        min_width: Pixels = None,
+        max_width: Pixels = None,
+        min_height: Pixels = None,
+        max_height: Pixels = None,
+        captured_from: TimeInQuery = None,
+        captured_before: TimeInQuery = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> models.ImagePage:
+        """List images of any kind that one may read, newest first.
+
+        What is said of pictures finds those whose content has been read. A picture that does not tell its offset is
+        taken to have been captured in UTC.
+        """
+        wanted = ImageFilter(
+            kind=None if kind is None else Kind(kind),
+            state=None if state is None else Reading(state),
+            format=format,
+            min_width=min_width,
+            max_width=max_width,
+            min_height=min_height,
+            max_height=max_height,
+            captured_from=captured_from,
+            captured_before=captured_before,
+        )
+        found = await self._callers.read(
+            request, lambda actor: self._listing.list(actor, wanted, before_id=cursor, most=limit)
+        )
+        items = [representation.listed_image(image) for image in found]
+        return models.ImagePage(items=items, next_cursor=representation.cursor_after(found, limit))
 
     async def get(self, request: Request, image_id: PathId) -> models.Image:
         """Show an image of any kind that one may read."""
-
-        def look(actor: Actor) -> Image:
-            require_scope(actor, Resource.IMAGE, Permission.READ)
-            return self._images.get(actor, image_id)
-
-        return representation.image(await self._callers.glance(request, look))
+        found = await self._callers.glance(request, lambda actor: self._listing.get(actor, image_id))
+        if found.picture is None or not found.picture.may_have_pixels:
+            return representation.image(found, None)
+        thumbnail = self._viewers.thumbnail(request, image_id)
+        viewer = representation.viewer(thumbnail, self._viewers.addresses(request, image_id))
+        return representation.image(found, viewer)
 
     async def events(
         self, request: Request, image_id: PathId, cursor: Cursor = None, limit: Limit = 50

@@ -30,6 +30,7 @@ _REASONS = {
     401: "A valid token is needed.",
     403: "The user lacks the kind of image, the token the scope, or it is not theirs to change.",
     404: "There is no such thing, or it may not be seen.",
+    406: "It is not made in any media type that is accepted.",
     409: "It contradicts what is there.",
     412: "A condition of the request does not hold.",
     413: "More bytes than can be taken.",
@@ -72,9 +73,10 @@ def binary_body(*media_types: str, parameters: Sequence[Mapping[str, Any]] = ())
     return {"requestBody": {"required": True, "content": content}, "parameters": list(parameters)}
 
 
-def binary_answer(description: str) -> dict[str, Any]:
+def binary_answer(description: str, *media_types: str) -> dict[str, Any]:
     """For `Operation.answers`."""
-    content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    names = media_types or ("application/octet-stream",)
+    content = {name: {"schema": {"type": "string", "format": "binary"}} for name in names}
     return {"description": description, "content": content}
 
 

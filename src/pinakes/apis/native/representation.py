@@ -5,24 +5,28 @@ from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
-from pinakes.apis.native.models import images, jobs, sharing, versions, vm_images
+from pinakes.apis.native.models import images, jobs, sharing, versions, viewing, vm_images
 from pinakes.apis.native.models.values import Given
 from pinakes.apis.native.models.values import Person as ShownPerson
+from pinakes.apis.native.viewers import Addresses
 from pinakes.core.access import people
 from pinakes.core.access.groups import Group
 from pinakes.core.actor import Visibility
 from pinakes.core.audit import Recorded
 from pinakes.core.catalogue.ci_places import CiPlace
+from pinakes.core.catalogue.descriptions import Described
+from pinakes.core.catalogue.image_listing import ListedImage, PictureSummary
 from pinakes.core.catalogue.machine_listing import CatalogueImage
 from pinakes.core.catalogue.machine_records import Download
-from pinakes.core.catalogue.records import Image
 from pinakes.core.catalogue.records import Version as StoredVersion
 from pinakes.core.catalogue.shares import ImageShares
 from pinakes.core.catalogue.tag_records import Tag
 from pinakes.core.catalogue.version_records import MachineVersion, VersionSummary
+from pinakes.core.clock import Instant
 from pinakes.core.errors import InvalidFields
 from pinakes.core.jobs.jobs import Job, JobLogLine
 from pinakes.core.page import PageRequest
+from pinakes.imaging.source import Level
 
 T = TypeVar("T")
 
@@ -165,18 +169,87 @@ def job_log_line(shown: JobLogLine) -> jobs.JobLogLine:
     return jobs.JobLogLine(at=shown.created_at, message=shown.message)
 
 
-def image(shown: Image) -> images.Image:
-    return images.Image(
-        id=shown.id,
-        uuid=dashed(shown.uid),
-        kind=shown.kind.value,
-        name=shown.name,
-        description=shown.description,
-        author_id=shown.facts.author_id,
-        start_date=shown.created_at,
-        end_date=shown.facts.end_at,
-        content=content(shown.version),
+def listed_image(shown: ListedImage) -> images.ListedImage:
+    return images.ListedImage(**_image(shown))
+
+
+def image(shown: ListedImage, viewer: viewing.Viewer | None) -> images.Image:
+    return images.Image(**_image(shown), viewer=viewer)
+
+
+def _image(shown: ListedImage) -> dict[str, Any]:
+    image = shown.image
+    return {
+        "id": image.id,
+        "uuid": dashed(image.uid),
+        "kind": image.kind.value,
+        "name": image.name,
+        "description": image.description,
+        "author_id": image.facts.author_id,
+        "start_date": image.created_at,
+        "end_date": image.facts.end_at,
+        "content": content(image.version),
+        "picture": picture(shown.picture) if shown.picture else None,
+    }
+
+
+def picture(shown: PictureSummary) -> viewing.PictureInShort:
+    return viewing.PictureInShort(
+        state=shown.state.value,
+        error=shown.error,
+        format=shown.format,
+        width=shown.width,
+        height=shown.height,
+        frames=shown.frames,
+        captured=shown.captured,
     )
+
+
+def description(image_id: int, shown: Described) -> viewing.Description:
+    read = shown.description
+    size = read.size if read else None
+    return viewing.Description(
+        state=shown.state.value,
+        error=shown.error,
+        format=read.format if read else None,
+        width=size.width if size else None,
+        height=size.height if size else None,
+        frames=read.frames if read else None,
+        captured=read.captured_at if read else None,
+        image_id=image_id,
+        version=shown.version.name,
+        read_at=shown.read_at,
+        mpp=viewing.Scale(x=read.mpp[0], y=read.mpp[1]) if read and read.mpp else None,
+        levels=[_level(level) for level in read.levels] if read else [],
+        associated=list(read.associated) if read else [],
+        facts=dict(read.facts) if read else {},
+        warnings=list(read.warnings) if read else [],
+        identity=list(read.identity) if read else [],
+    )
+
+
+def _level(shown: Level) -> viewing.LevelSize:
+    return viewing.LevelSize(
+        width=shown.size.width,
+        height=shown.size.height,
+        downsample=shown.downsample,
+        tile_width=shown.tile.width if shown.tile else None,
+        tile_height=shown.tile.height if shown.tile else None,
+    )
+
+
+def viewer(thumbnail: str, addresses: Addresses | None) -> viewing.Viewer:
+    return viewing.Viewer(thumbnail=thumbnail, **_addresses(addresses))
+
+
+def view_link(token: str, end_at: Instant, addresses: Addresses | None) -> viewing.ViewLink:
+    return viewing.ViewLink(token=token, end_date=end_at, **_addresses(addresses))
+
+
+def _addresses(found: Addresses | None) -> dict[str, str | None]:
+    if found is None:
+        return dict.fromkeys(("iiif", "info", "deep_zoom", "manifest"))
+    return {"iiif": found.iiif, "info": found.info, "deep_zoom": found.deep_zoom, "manifest": found.manifest}
 
 
 def event(shown: Recorded) -> images.Event:

@@ -58,25 +58,23 @@ class Token:
 TOKEN_COLUMNS = tuple(tokens.c[name] for name in Token.__dataclass_fields__)
 """The columns that make a Token, in order."""
 
-_LOOK_UP = Query(
-    select(
-        tokens.c.id,
-        tokens.c.digest,
-        tokens.c.scope,
-        tokens.c.last_used_at,
-        tokens.c.expires_at,
-        tokens.c.idle_limit_us,
-        schema.users.c.id,
-        schema.users.c.name,
-        schema.users.c.email,
-        schema.users.c.kinds,
-        schema.users.c.is_staff,
-        schema.users.c.is_active,
-        schema.users.c.created_at,
-    )
-    .select_from(tokens.join(schema.users, schema.users.c.id == tokens.c.user_id))
-    .where(tokens.c.digest == bindparam("digest"))
-)
+_SHOWN = select(
+    tokens.c.id,
+    tokens.c.digest,
+    tokens.c.scope,
+    tokens.c.last_used_at,
+    tokens.c.expires_at,
+    tokens.c.idle_limit_us,
+    schema.users.c.id,
+    schema.users.c.name,
+    schema.users.c.email,
+    schema.users.c.kinds,
+    schema.users.c.is_staff,
+    schema.users.c.is_active,
+    schema.users.c.created_at,
+).select_from(tokens.join(schema.users, schema.users.c.id == tokens.c.user_id))
+_LOOK_UP = Query(_SHOWN.where(tokens.c.digest == bindparam("digest")))
+_LOOK_UP_BY_ID = Query(_SHOWN.where(tokens.c.id == bindparam("token_id")))
 _INSERT = insert(tokens).returning(tokens.c.id)
 _LIST = select(*TOKEN_COLUMNS).order_by(tokens.c.id)
 _LOGOUT = delete(tokens).where(tokens.c.id == bindparam("token_id"), tokens.c.origin == bindparam("login"))
@@ -98,8 +96,21 @@ class Credentials:
         digest = _digest(token)
         with self._database.read() as connection:
             row = _LOOK_UP.first(connection, {"digest": digest})
+        if row is None or not hmac.compare_digest(row[1], digest):
+            raise Unauthenticated
+        return self._actor(api, row)
+
+    def actor_of(self, api: str, token_id: int) -> Actor:
+        """The same for what was made with the token of that id (`view_links`). Raises Unauthenticated."""
+        with self._database.read() as connection:
+            row = _LOOK_UP_BY_ID.first(connection, {"token_id": token_id})
+        if row is None:
+            raise Unauthenticated
+        return self._actor(api, row)
+
+    def _actor(self, api: str, row: Any) -> Actor:
         now = self._clock()
-        if row is None or not hmac.compare_digest(row[1], digest) or not _is_live(row, now):
+        if not _is_live(row, now):
             raise Unauthenticated
         if now - row[3] > _TOUCH_US:
             self._trail.note_token(row[0], now)

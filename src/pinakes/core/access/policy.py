@@ -116,6 +116,15 @@ def may_oversee(actor: Actor, image: ImageFacts, now: Instant) -> bool:
     return _is_staff(actor, image.kind) or may_edit(actor, image, now)
 
 
+def may_see_identity(actor: Actor, image: ImageFacts, now: Instant) -> bool:
+    """Whether the actor may see what in the file tells who is shown: the label of a slide, the place of a photograph.
+
+    Those who may change the image: of slides not those they are merely shared with. Every user of clinical images
+    knows the patient anyway. Implies `may_read`.
+    """
+    return may_change(actor, image, now)
+
+
 def _is_staff(actor: Actor, kind: Kind) -> bool:
     return actor.is_staff and actor.has_kind(kind)
 

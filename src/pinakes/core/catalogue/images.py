@@ -79,10 +79,11 @@ class Images:
         assert version.digest is not None
         assert version.size_bytes is not None
         assert version.format is not None
-        if not records.fill_version(transaction, version_id, version.digest, version.size_bytes, version.format):
+        now = self._clock()
+        if not records.fill_version(transaction, version_id, version.digest, version.size_bytes, version.format, now):
             raise ContentExists
         filled = Event(Action.VERSION_UPDATE, image_id, subject=f"version:{version_id}", detail=_content_of(version))
-        audit.record(transaction, actor, self._clock(), filled)
+        audit.record(transaction, actor, now, filled)
 
     def remove(self, transaction: Transaction, actor: Actor, image_id: int, *, patient_id: int | None = None) -> bool:
         """Remove an image and its bytes, for good, and stop the jobs at work on it; False if somebody was quicker."""

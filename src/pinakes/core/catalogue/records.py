@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pinakes.core.access import policy
 from pinakes.core.access.policy import ImageFacts
 from pinakes.core.actor import Actor, Kind, Visibility
-from pinakes.core.catalogue import machine_texts
+from pinakes.core.catalogue import machine_texts, reading
 from pinakes.core.clock import Instant
 from pinakes.core.db.engine import Executor, Transaction
 from pinakes.core.db.query import Query
@@ -107,7 +107,7 @@ _place = namespaces.alias("place")
 _root = namespaces.alias("root")
 _newest = versions.alias("newest")
 
-_COLUMNS = (
+IMAGE_COLUMNS = (
     images.c.id,
     images.c.uid,
     images.c.name,
@@ -124,8 +124,9 @@ _COLUMNS = (
     policy.is_granted(),
     *VERSION_COLUMNS,
 )
+"""The columns that make an Image, in order, in a statement over IMAGES. Give it `policy.parameters`."""
 
-_FROM = (
+IMAGES = (
     images.outerjoin(
         versions,
         versions.c.id
@@ -138,17 +139,18 @@ _FROM = (
     .outerjoin(_root, _root.c.id == _place.c.root_id)
 )
 
-_FIND = Query(select(*_COLUMNS).select_from(_FROM).where(images.c.id == bindparam("image_id")))
+_FIND = Query(select(*IMAGE_COLUMNS).select_from(IMAGES).where(images.c.id == bindparam("image_id")))
 _LIST = (
-    select(*_COLUMNS)
-    .select_from(_FROM)
+    select(*IMAGE_COLUMNS)
+    .select_from(IMAGES)
     .where(policy.READABLE, images.c.id > bindparam("after_id"))
     .order_by(images.c.id)
     .limit(bindparam("most"))
 )
 
 
-def _image(row: Any) -> Image:
+def image_of(row: Sequence[Any]) -> Image:
+    """What IMAGE_COLUMNS hold."""
     return Image(
         row[0],
         row[1],
@@ -170,13 +172,13 @@ def version_of(columns: Sequence[Any]) -> Version | None:
 def find(connection: Executor, actor: Actor, image_id: int, now: Instant) -> Image | None:
     """The image, whether or not the actor may read it; ask the policy."""
     row = _FIND.first(connection, policy.parameters(actor, now) | {"image_id": image_id})
-    return _image(row) if row else None
+    return image_of(row) if row else None
 
 
 def readable(connection: Executor, actor: Actor, now: Instant, after_id: int, most: int) -> list[Image]:
     """The next images the actor may read, ascending by id."""
     parameters = policy.parameters(actor, now) | {"after_id": after_id, "most": most}
-    return [_image(row) for row in connection.execute(_LIST, parameters)]
+    return [image_of(row) for row in connection.execute(_LIST, parameters)]
 
 
 _INSERT_IMAGE = insert(images).returning(images.c.id)
@@ -204,7 +206,7 @@ def add(transaction: Transaction, new: NewImage, now: Instant) -> int:
 
 
 def add_version(transaction: Transaction, image_id: int, author_id: int, new: NewVersion, now: Instant) -> int:
-    """Insert a version; its id."""
+    """Insert a version; its id. Its content, if it has some, is to be read."""
     row = {
         "uid": uuid.uuid4().hex,
         "image_id": image_id,
@@ -213,6 +215,8 @@ def add_version(transaction: Transaction, image_id: int, author_id: int, new: Ne
         **dataclasses.asdict(new),
     }
     version_id: int = transaction.execute(_INSERT_VERSION, row).scalar_one()
+    if new.digest is not None:
+        reading.ask(transaction, version_id, now)
     return version_id
 
 
@@ -234,10 +238,18 @@ _FILL_VERSION = (
 )
 
 
-def fill_version(transaction: Transaction, version_id: int, digest: str, size_bytes: int, format_name: str) -> bool:
-    """Give a version its content; False if it has some already or is gone. Call `hold` on its image before."""
+def fill_version(
+    transaction: Transaction, version_id: int, digest: str, size_bytes: int, format_name: str, now: Instant
+) -> bool:
+    """Give a version its content, which is to be read; False if it has some already or is gone.
+
+    Call `hold` on its image before.
+    """
     row = {"version_id": version_id, "new_digest": digest, "new_size_bytes": size_bytes, "new_format": format_name}
-    return transaction.execute(_FILL_VERSION, row).first() is not None
+    if transaction.execute(_FILL_VERSION, row).first() is None:
+        return False
+    reading.ask(transaction, version_id, now)
+    return True
 
 
 _DIGESTS = union_all(

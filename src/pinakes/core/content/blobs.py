@@ -4,7 +4,7 @@ The row of a digest is the lock: adopting and releasing both update it, so that 
 zero and an adoption of the same digest happen one after the other, never interleaved.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
@@ -109,6 +109,11 @@ def clear_trash(transaction: Transaction, keys: Sequence[str]) -> None:
 def known_keys(connection: Executor, keys: Sequence[str]) -> set[str]:
     """Those of the keys that some blob row refers to."""
     return set(connection.execute(select(blobs.c.key).where(blobs.c.key.in_(keys))).scalars())
+
+
+def known_digests(connection: Executor, digests: Collection[str]) -> set[str]:
+    """Those of the digests that have a row."""
+    return set(connection.execute(select(blobs.c.digest).where(blobs.c.digest.in_(digests))).scalars())
 
 
 def after(connection: Executor, digest: str, limit: int) -> list[Blob]:

@@ -1,12 +1,14 @@
 """Content: the store and the blob rows together. The one way in and out for the bytes of images."""
 
 import logging
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from pinakes.core.clock import Clock
 from pinakes.core.content import blobs
 from pinakes.core.content.blobs import Blob
+from pinakes.core.content.copies import Copies
 from pinakes.core.content.store import ContentStore, Reader, new_key
 from pinakes.core.content.uploads import Found, Incoming, State, Upload
 from pinakes.core.db.engine import Database, Transaction
@@ -20,6 +22,7 @@ class Content:
 
     max_bytes: the largest upload taken, None for no limit.
     reserve_bytes: how much of the store stays free; an upload announced larger than the rest is refused.
+    copies: local copies of content in a store that has no files of its own.
     """
 
     def __init__(
@@ -30,12 +33,14 @@ class Content:
         *,
         max_bytes: int | None = None,
         reserve_bytes: int = 0,
+        copies: Copies | None = None,
     ) -> None:
         self._database = database
         self._store = store
         self._clock = clock
         self.max_bytes = max_bytes
         self._reserve_bytes = reserve_bytes
+        self._copies = copies
 
     def admit(self, expected_bytes: int) -> None:
         """Raises TooLarge if an upload of so many bytes cannot be taken, judged before any is read."""
@@ -130,6 +135,35 @@ class Content:
             if again.key == blob.key:
                 raise
             return self._store.open(again.key)
+
+    @contextmanager
+    def local_copy(self, digest: str, *, only_ends: bool = False) -> Iterator[Path]:
+        """The content as a local file, not to be written to, for the block.
+
+        A disk store's own file; it may be gone at any time, as content may be deleted. Else a copy, bounded in size.
+        only_ends: whether the beginning and the end are enough (`copies`); there may be zeros between.
+        Raises BlobUnknown, StoreUnavailable, StorageFull; TooLarge if no copy can be as large.
+        """
+        path = self._store.path(self._find(digest).key)
+        if path is not None:
+            yield path
+            return
+        if self._copies is None:
+            raise RuntimeError("there is no place for local copies")
+        copy = self._copies.ends if only_ends else self._copies.whole
+        with copy(digest, lambda: self.open(digest)) as copied:
+            yield copied
+
+    def gone(self, digests: Collection[str]) -> set[str]:
+        """Those of the digests whose content the archive does not have, or no longer."""
+        with self._database.read() as connection:
+            return set(digests) - blobs.known_digests(connection, digests)
+
+    def sweep_copies(self) -> None:
+        """Remove the local copies of content that the archive no longer has."""
+        if self._copies is not None:
+            for digest in self.gone(self._copies.digests()):
+                self._copies.forget(digest)
 
     def _find(self, digest: str) -> Blob:
         with self._database.read() as connection:

@@ -12,6 +12,7 @@ each passes `tests/suites/content_store.py`.
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from pinakes.core.clock import Instant
@@ -77,6 +78,9 @@ class ContentStore(Protocol):
 
     def open(self, key: str) -> Reader:
         """Raises BlobUnknown if there is no committed object, StoreUnavailable."""
+
+    def path(self, key: str) -> Path | None:
+        """Where programs of this machine find the bytes of an object that is there; None if the store has no files."""
 
     def delete(self, key: str) -> None:
         """Remove an object; no error if there is none. Durable on return. Raises StoreUnavailable."""

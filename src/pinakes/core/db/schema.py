@@ -7,6 +7,7 @@
            └─ namespaces ─ collaborators       Djinn's tree; membership belongs to the root
                   └─────── invites
     images ─┬─ versions ─── blobs ··· trash    an image, its contents, and the bytes they point to
+            │     ├─ descriptions              what was read from a content: its kind, size, scale, ...
             │     └─ version_memberships       groups that may read the image for the sake of a version
             ├─ grants  group_grants  image_patterns     who else may read one image, until when
             ├─ image_tags ─ tags
@@ -229,6 +230,7 @@ images = _table(
     # All that the list of machine images is ordered, filtered and counted by: it is walked without the table.
     Index("ix_images_listing", "kind", "end_at", "created_at", "id", "visibility", "namespace_id", "author_id"),
     Index(None, "kind", "name", "id"),
+    Index(None, "kind", "id"),
 )
 
 versions = _table(
@@ -254,6 +256,38 @@ versions = _table(
     UniqueConstraint("image_id", "name"),
     Index(None, "digest"),
     Index(None, "parent_id"),
+)
+
+descriptions = _table(
+    "descriptions",
+    Column("version_id", Id, ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("state", String(8), nullable=False),  # waiting, ready, failed
+    Column("error", Text),  # why it failed, for people
+    Column("read_at", Instant),  # null while it waits
+    Column("format", String(32)),  # imaging.formats, looked at more closely than the version's own
+    Column("width", BigInteger),  # pixels; null, both, for what has none
+    Column("height", BigInteger),
+    Column("mpp_x", Float),  # micrometres per pixel
+    Column("mpp_y", Float),
+    Column("frames", Integer),
+    Column("captured", String(64)),  # when it was taken, as the file has it: ISO 8601, with an offset or without
+    Column("captured_at", Instant),  # the same to compare by; taken as UTC where there is no offset
+    Column("levels", Text),  # this and the rest: JSON, as in imaging.source.Description
+    Column("associated", Text),
+    Column("facts", Text),
+    Column("warnings", Text),
+    Column("identity", Text),
+    Index(
+        "ix_descriptions_waiting",
+        "version_id",
+        sqlite_where=text("state = 'waiting'"),
+        postgresql_where=text("state = 'waiting'"),
+    ),
+    Index(None, "state"),
+    Index(None, "format"),
+    Index(None, "width"),
+    Index(None, "height"),
+    Index(None, "captured_at"),
 )
 
 tags = _table(
@@ -542,6 +576,8 @@ slides = _table(
     Column("staged_format", String(32)),
     Column("staged_etag", String(64)),
     Index(None, "staged_digest"),
+    Index(None, "patient_ref"),
+    Index(None, "study_ref"),
 )
 
 annotations = _table(

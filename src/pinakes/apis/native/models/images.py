@@ -4,10 +4,14 @@ from typing import Any, Literal
 
 from pinakes.apis.native.models.values import Listed, Shown, ShownTime
 from pinakes.apis.native.models.versions import VersionContent
+from pinakes.apis.native.models.viewing import PictureInShort, Viewer
 
 
-class Image(Shown):
-    """What is the same for images of every kind. content: of its newest version that has any."""
+class ListedImage(Shown):
+    """What is the same for images of every kind.
+
+    content: of its newest version that has any.   picture: what is known of that content.
+    """
 
     id: int
     uuid: str
@@ -18,6 +22,20 @@ class Image(Shown):
     start_date: ShownTime
     end_date: ShownTime | None
     content: VersionContent | None
+    picture: PictureInShort | None
+
+
+class ImagePage(Listed):
+    """Newest first."""
+
+    items: list[ListedImage]
+    next_cursor: str | None
+
+
+class Image(ListedImage):
+    """The same with where it can be looked at. viewer: null for what has no pixels, or none that can be read."""
+
+    viewer: Viewer | None
 
 
 class Event(Shown):

@@ -53,6 +53,12 @@ def timestamp(instant: Instant) -> str:
 
 _TIME_SCHEMA = WithJsonSchema({"type": "string", "format": "date-time"})
 
+TimeInQuery = Annotated[
+    Instant | None,
+    BeforeValidator(lambda value: None if value is None else _instant(value)),
+    Query(description="A date and time with an offset, such as `2030-01-31T12:00:00Z`."),
+    _TIME_SCHEMA,
+]
 GivenTime = Annotated[Instant, BeforeValidator(_instant), _TIME_SCHEMA]
 ShownTime = Annotated[Instant, PlainSerializer(timestamp, return_type=str), _TIME_SCHEMA]
 
@@ -72,6 +78,16 @@ Cursor = Annotated[
     Query(ge=1, le=MAX_ID, description="`next_cursor` of the page before."),
 ]
 Limit = Annotated[int, Query(ge=1, le=MOST_LISTED, description="How many items the page is to hold at most.")]
+
+VersionName = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=256,
+        pattern=r"^[^\x00]+$",
+        description="A version's name; the newest with content if not given.",
+    ),
+]
 
 VisibilityName = Literal["private", "internal", "public"]
 JobStateName = Literal["queued", "running", "done", "failed", "cancelled"]

@@ -64,6 +64,9 @@ class DiskStore:
                 raise BlobUnknown(key) from exc
             raise
 
+    def path(self, key: str) -> Path | None:
+        return self._object(key)
+
     def delete(self, key: str) -> None:
         path = self._object(key)
         with _translated(), suppress(FileNotFoundError):

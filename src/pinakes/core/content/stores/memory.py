@@ -3,6 +3,7 @@
 import threading
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 from pinakes.core.clock import now
 from pinakes.core.content.store import Reader, StoredObject, Writer
@@ -32,6 +33,9 @@ class MemoryStore:
             if key not in self._objects:
                 raise BlobUnknown(key)
             return _MemoryReader(self._objects[key][0])
+
+    def path(self, key: str) -> Path | None:  # noqa: ARG002
+        return None
 
     def delete(self, key: str) -> None:
         with self._lock:

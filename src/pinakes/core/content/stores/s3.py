@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -106,6 +107,9 @@ class S3Store:
                 raise BlobUnknown(key) from exc
             raise
         return _S3Reader(self._bucket, path, size_bytes)
+
+    def path(self, key: str) -> Path | None:  # noqa: ARG002
+        return None
 
     def delete(self, key: str) -> None:
         _delete(self._bucket, _path(key))

@@ -1,0 +1,99 @@
+"""Answers that pictures and documents have in common: addresses, conditions, how long they may be kept."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pinakes.apis.iiif.auth import link_of
+from pinakes.apis.iiif.errors import PreconditionFailed
+from pinakes.apis.iiif.identifiers import Identifier
+from pinakes.core.errors import ImageUnknown
+from pinakes.core.renditions.renditions import Rendition, ViewedImage
+from pinakes.web.origin import Origins
+from pinakes.web.ranges import Condition, conditional
+
+PUBLIC_SECONDS: Final = 3600
+"""How long anybody may keep a public picture without asking again."""
+
+_ALWAYS: Final = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+"""A view link is part of the address: no other site is to be told it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The addresses that the answers to one request refer to.
+
+    base: of the API.   seen_from: the same, for who came with a view link with the link in it.
+    """
+
+    base: str
+    seen_from: str
+
+    @classmethod
+    def of(cls, request: Request, origins: Origins) -> "Places":
+        base = origins.base_url(request.scope)
+        link = link_of(request)
+        return cls(base, base if link is None else f"{base}/view/{quote(link, safe='', errors='replace')}")
+
+    def service(self, identifier: Identifier) -> str:
+        """The address of a picture, as its info.json gives it."""
+        return f"{self.seen_from}/3/{identifier}"
+
+
+def frame_checked(identifier: Identifier, viewed: ViewedImage) -> ViewedImage:
+    """Raises ImageUnknown for a frame that the picture has not."""
+    if identifier.frame >= viewed.description.frames:
+        raise ImageUnknown
+    return viewed
+
+
+def picture(
+    request: Request, viewed: ViewedImage, etag: str, make: Callable[[], Rendition], headers: Mapping[str, str]
+) -> Response:
+    """An encoded picture; it is not made for who has it already. Raises PreconditionFailed, and what `make` raises."""
+    headers = {**_kept(viewed.is_public), **headers, "ETag": f'"{etag}"'}
+    if _has_it(request, headers["ETag"]):
+        return Response(None, 304, headers)
+    rendition = make()
+    return Response(rendition.content, 200, headers, rendition.media_type)
+
+
+def document(request: Request, value: Any, context: str, *, is_public: bool = False) -> Response:
+    """A JSON document: as JSON-LD, unless the client would rather have plain JSON."""
+    media_type = f'application/ld+json;profile="{context}"'
+    accepted = request.headers.get("accept", "")
+    if "application/json" in accepted and "application/ld+json" not in accepted:
+        media_type = "application/json"
+    return _answer(request, msgspec.json.encode(value), media_type, {**_kept(is_public), "Vary": "Accept"})
+
+
+def xml(request: Request, content: str, *, is_public: bool) -> Response:
+    """An XML document."""
+    return _answer(request, content.encode(), "application/xml", _kept(is_public))
+
+
+def _answer(request: Request, content: bytes, media_type: str, headers: dict[str, str]) -> Response:
+    headers["ETag"] = f'"{hashlib.sha256(media_type.encode() + content).hexdigest()}"'
+    if _has_it(request, headers["ETag"]):
+        return Response(None, 304, headers)
+    return Response(content, 200, headers, media_type)
+
+
+def _kept(is_public: bool) -> dict[str, str]:
+    """What is private may be kept, but is asked about each time: it may no longer be allowed to be seen."""
+    caching = f"public, max-age={PUBLIC_SECONDS}" if is_public else "private, no-cache"
+    return {**_ALWAYS, "Cache-Control": caching}
+
+
+def _has_it(request: Request, etag: str) -> bool:
+    """Whether the client has what it asks for. Raises PreconditionFailed."""
+    condition = conditional(request.method, request.headers, etag, None)
+    if condition is Condition.FAILED:
+        raise PreconditionFailed
+    return condition is Condition.NOT_MODIFIED

@@ -1,0 +1,56 @@
+"""The application: every route of the IIIF API in one table.
+
+Each is there once more below `/view/{link}`, for viewers that cannot send a header. Any web page may ask: what is not
+public is told only to who shows a token or a link, and neither is sent by a browser of its own accord.
+"""
+
+from collections.abc import Mapping
+
+from starlette.requests import Request
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pinakes.apis.iiif.auth import Callers
+from pinakes.apis.iiif.deepzoom import DeepZoom
+from pinakes.apis.iiif.errors import PathUnknown, method_not_allowed, on_error
+from pinakes.apis.iiif.images import Images
+from pinakes.apis.iiif.presentation import Presentation
+from pinakes.web.api import ApiContext
+from pinakes.web.cors import ANY_ORIGIN, Cors
+from pinakes.web.resource import Handler, Resource
+
+_LINKED = "/view/{link}"
+
+
+def create(context: ApiContext) -> ASGIApp:
+    """The application, over an archive."""
+    callers = Callers(context.archive, context.bridge)
+    images = Images(context, callers)
+    deepzoom = DeepZoom(context, callers)
+    presentation = Presentation(context, callers)
+    table: Mapping[str, Handler] = {
+        "/3/{identifier}": images.redirect,
+        "/3/{identifier}/info.json": images.information,
+        "/3/{identifier}/{region}/{size}/{rotation}/{file}": images.image,
+        "/dzi/{name}": deepzoom.descriptor,
+        "/dzi/{name}/{level}/{tile}": deepzoom.tile,
+        "/presentation/images/{identifier}": presentation.image,
+        "/presentation/patients/{patient}": presentation.patient,
+        "/presentation/studies/{study}": presentation.study,
+    }
+    resources = {path: _resource(handler) for path, handler in table.items()}
+    routes = [Route(prefix + path, resource) for path, resource in resources.items() for prefix in ("", _LINKED)]
+    return Cors(
+        Router(routes, redirect_slashes=False, default=_not_found),
+        (ANY_ORIGIN,),
+        allowed_headers=("If-None-Match",),
+        exposed_headers=("ETag", "Link", "Retry-After"),
+    )
+
+
+def _resource(handler: Handler) -> Resource:
+    return Resource({"GET": handler}, method_not_allowed=method_not_allowed, on_error=on_error, options_status=204)
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    await on_error(Request(scope), PathUnknown())(scope, receive, send)

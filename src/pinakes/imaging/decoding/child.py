@@ -1,0 +1,106 @@
+"""The program of a decoding process: reads requests from a socket and answers them, one after the other.
+
+Its only argument are `requests.Orders`, as JSON. The limits are set before the first byte of a file is looked at.
+Should the one who started it die, the kernel ends it; should it hang after that, an alarm does.
+"""
+
+import ctypes
+import importlib
+import os
+import resource
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from pinakes.imaging.decoding import wire
+from pinakes.imaging.decoding.answering import Answers
+from pinakes.imaging.decoding.requests import Answer, Bounds, DecodeRequest, Orders, Ready, Refused
+from pinakes.imaging.decoding.warm import Opener
+from pinakes.imaging.source import ImageSource
+
+_PR_SET_PDEATHSIG: Final = 1
+_ALARM_GRACE_SECONDS: Final = 5.0  # who waits for the answer is to act first
+_MOST_FILES: Final = 256
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_requests: Final = msgspec.msgpack.Decoder(DecodeRequest)
+
+
+def main() -> int:
+    """Serve until the other side closes the socket; the exit status."""
+    orders = msgspec.json.decode(sys.argv[1], type=Orders)
+    _die_with(orders.parent_pid)
+    tempfile.tempdir = orders.scratch  # to find one itself, Python would try to write a file
+    _limit(orders.bounds)
+    bounds = orders.bounds
+    answers = Answers(_opener(bounds), bounds.warm_sources, bounds.memory_bytes, bounds.limits)
+    with socket.socket(fileno=orders.socket) as connection:
+        try:
+            wire.send(connection, _encoder.encode(Answer(Ready())))
+            while True:
+                _serve_one(connection, answers, bounds)
+        except wire.Ended:
+            return 0
+
+
+def _serve_one(connection: socket.socket, answers: Answers, bounds: Bounds) -> None:
+    message = _next_message(connection, answers, bounds.idle_seconds)
+    signal.setitimer(signal.ITIMER_REAL, bounds.seconds + _ALARM_GRACE_SECONDS)
+    answer = answers.answer(_requests.decode(message))
+    wire.send(connection, _encoded(answer))
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _next_message(connection: socket.socket, answers: Answers, idle_seconds: float) -> bytearray:
+    connection.settimeout(idle_seconds)
+    try:
+        connection.recv(1, socket.MSG_PEEK)
+    except TimeoutError:
+        answers.rest()
+    except ConnectionError as error:
+        raise wire.Ended from error
+    return wire.receive(connection)
+
+
+def _encoded(answer: Answer) -> bytes:
+    try:
+        return _encoder.encode(answer)
+    except (OverflowError, TypeError, ValueError):
+        refused = Refused("unreadable", "What the file tells of itself cannot be passed on.", "not for MessagePack")
+        return _encoder.encode(Answer(refused, answer.spent))
+
+
+def _opener(bounds: Bounds) -> Opener:
+    module, _, name = bounds.opener.partition(":")
+    function: Callable[..., ImageSource] = getattr(importlib.import_module(module), name)
+    return partial(function, limits=bounds.limits)
+
+
+def _limit(bounds: Bounds) -> None:
+    for kind, most in (
+        (resource.RLIMIT_AS, bounds.memory_bytes),
+        (resource.RLIMIT_NOFILE, _MOST_FILES),
+        (resource.RLIMIT_FSIZE, 0),  # it writes to its socket only; folders and links are no files
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(kind)
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (most, most))
+
+
+def _die_with(parent_pid: int) -> None:
+    """As `pinakes.kinship` does, of which imaging knows nothing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""What is asked of a decoding process, what it answers, and what can go wrong on the way."""
+
+from typing import Literal
+
+import msgspec
+
+from pinakes.imaging.encoding import Format
+from pinakes.imaging.rendering import Quality
+from pinakes.imaging.source import DEFAULT_LIMITS, Description, ImagingError, Limits, Rect, Size
+
+
+class DecodingFailed(ImagingError):
+    """The process that read the picture died, or the file was not there: it may go well another time."""
+
+
+class DecodingBusy(ImagingError):
+    """No decoding process became free in time."""
+
+
+class NoSuchPart(ImagingError):
+    """The picture has no such region, tile, frame or associated picture."""
+
+
+class _Request(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """path: of the file.   key: the same for equal bytes, such as their digest; sources are kept open by it.
+
+    An empty key: the source is closed after the answer.
+    """
+
+    path: str
+    key: str = ""
+
+
+class Describe(_Request, frozen=True, tag=True, kw_only=True):
+    """The answer is a Description."""
+
+
+class Region(_Request, frozen=True, tag=True, kw_only=True):
+    """A part of the picture, scaled to `size`, then mirrored, then turned clockwise by `rotation` degrees.
+
+    encode_quality: 1 to 100; None lets the format choose.
+    A stored tile that is just this is spliced from the file, unless an encode_quality is asked for.
+    """
+
+    rect: Rect
+    size: Size
+    rotation: float = 0.0
+    mirrored: bool = False
+    quality: Quality = "color"
+    frame: int = 0
+    format: Format = "jpeg"
+    encode_quality: int | None = None
+
+
+class Tile(_Request, frozen=True, tag=True, kw_only=True):
+    """One tile of a stored level, smaller at the right and lower edge.
+
+    tile: size of the tiles of the grid asked for; None for the level's own.
+    """
+
+    level: int
+    column: int
+    row: int
+    tile: Size | None = None
+    format: Format = "jpeg"
+    encode_quality: int | None = None
+
+
+class Associated(_Request, frozen=True, tag=True, kw_only=True):
+    """A picture beside the picture, whole."""
+
+    name: str
+    format: Format = "jpeg"
+    encode_quality: int | None = None
+
+
+PictureRequest = Region | Tile | Associated
+DecodeRequest = Describe | PictureRequest
+
+
+class Encoded(msgspec.Struct, frozen=True, tag=True):
+    """A picture as bytes of the format asked for. spliced: taken from the file as it lies there, not decoded."""
+
+    content: bytes
+    spliced: bool = False
+
+
+class Described(msgspec.Struct, frozen=True, tag=True):
+    """What is known of the picture."""
+
+    description: Description
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """Why there is no picture. kind: which error to raise.   reason: for people.
+
+    cause: for the log: type and place of the error, nothing of the file.
+    """
+
+    kind: Literal["unreadable", "limit", "absent", "failed"]
+    reason: str
+    cause: str = ""
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """The process has set its limits and waits for requests."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """spent: the process has grown and should be replaced."""
+
+    result: Encoded | Described | Refused | Ready
+    spent: bool = False
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decoding process may take.
+
+    memory_bytes: of address space.   seconds: for one request, by the clock on the wall.
+    warm_sources: how many pictures it keeps open.   idle_seconds: after so long without a request it closes them.
+    opener: "module:function" with the signature of `opening.open_source`.
+    """
+
+    memory_bytes: int
+    seconds: float
+    limits: Limits = DEFAULT_LIMITS
+    warm_sources: int = 8
+    idle_seconds: float = 60.0
+    opener: str = "pinakes.imaging.opening:open_source"
+
+
+class Orders(msgspec.Struct, frozen=True):
+    """What a decoding process is told when it starts.
+
+    socket: the number of its file.   scratch: a folder of its own, in which it may make folders and links.
+    """
+
+    parent_pid: int
+    socket: int
+    scratch: str
+    bounds: Bounds

@@ -1,0 +1,67 @@
+"""A region at any size from a picture that is stored at several: the level is chosen, read block by block, and scaled.
+
+Memory grows with what is given back, not with what is read: the largest block read at once has BLOCK_PIXELS pixels.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from math import ceil, floor
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from pinakes.imaging import geometry
+from pinakes.imaging.source import Level, LimitExceeded, Limits, Pixels, Rect, Size, largest_of
+
+BLOCK_PIXELS: Final = 16 * 1024 * 1024
+
+_READ_IN_BLOCKS: Final = 8
+"""How many times more pixels may be read for one region than may be decoded whole: they cost time, not memory."""
+
+ReadLevel = Callable[[int, Rect], Pixels]
+"""The pixels of one level within a rectangle of that level, unscaled."""
+
+
+def read_scaled(levels: Sequence[Level], read: ReadLevel, rect: Rect, size: Size, limits: Limits) -> Pixels:
+    """The part of the picture within `rect`, of the whole picture, scaled to `size`.
+
+    levels: largest first.   Raises Unreadable for a region that lies outside; LimitExceeded; what `read` raises.
+    """
+    full = largest_of(levels)
+    geometry.check_region(rect, size, full, limits)
+    assert full is not None
+    index = geometry.choose_level(levels, rect, size)
+    part = geometry.level_rect(rect, full, levels[index].size)
+    if part.width * part.height > _READ_IN_BLOCKS * limits.pixels:
+        raise LimitExceeded("Too many pixels would have to be read: the picture is not stored at a smaller size.")
+    if (part.width, part.height) == (size.width, size.height):
+        return read(index, part)
+    scaled = np.empty((size.height, size.width, 3), np.uint8)
+    for block in _blocks(part, size):
+        right, lower = block.x + block.width, block.y + block.height
+        scaled[block.y : lower, block.x : right] = _scaled_block(read, index, part, size, block)
+    return scaled
+
+
+def _blocks(part: Rect, size: Size) -> Iterator[Rect]:
+    """Rectangles that cover the output, each made from about BLOCK_PIXELS pixels of the level at most."""
+    across, down = part.width / size.width, part.height / size.height
+    if across * down > BLOCK_PIXELS:
+        raise LimitExceeded("One pixel would have to be made from too many.")
+    rows = min(size.height, max(1, int(BLOCK_PIXELS / (part.width * down))))
+    columns = min(size.width, max(1, int(BLOCK_PIXELS / (across * down * rows))))
+    for y in range(0, size.height, rows):
+        for x in range(0, size.width, columns):
+            yield Rect(x, y, min(columns, size.width - x), min(rows, size.height - y))
+
+
+def _scaled_block(read: ReadLevel, index: int, part: Rect, size: Size, block: Rect) -> Pixels:
+    """The output within `block`, a rectangle of the output, read and scaled."""
+    across, down = part.width / size.width, part.height / size.height
+    left, right = block.x * across, min((block.x + block.width) * across, part.width)
+    upper, lower = block.y * down, min((block.y + block.height) * down, part.height)
+    x, y = floor(left), floor(upper)
+    pixels = read(index, Rect(part.x + x, part.y + y, ceil(right) - x, ceil(lower) - y))
+    kind = Image.Resampling.HAMMING if across > 1 and down > 1 else Image.Resampling.BICUBIC
+    box = (left - x, upper - y, right - x, lower - y)
+    return np.asarray(Image.fromarray(pixels).resize((block.width, block.height), kind, box))
