@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import catalogues, clinic, jobs, laboratory, large, report, small
+from bench import catalogues, clinic, jobs, laboratory, large, pictures, report, small, thumbnails, tiles, viewing
 from bench.servers import Pinakes
 
 _PASSWORD = "a password for measuring"
@@ -115,6 +115,29 @@ def _jobs(bench: _Bench) -> Results:
     return jobs.measure(bench.archive("jobs"), bench.sized(100, 1_000), bench.sized(5, 20), bench.runs), []
 
 
+def _viewing(bench: _Bench) -> Results:
+    size = (12_800, 9_600) if bench.is_quick else (40_000, 30_000)
+    seconds, runs = 2, bench.sized(1, 3)
+    slide = bench.folder / "pictures" / "slide.tif"
+    slide.parent.mkdir()
+    pictures.make_slide(slide, *size)
+    archive = bench.archive("slides", laboratory="slide")
+    token = archive.run("token", "create", "laboratory")
+    rows, image_id = viewing.measure_first_tile(archive, token, slide, size, runs)
+    rows += viewing.measure_memory(archive, image_id, token, size)
+    found = list(tiles.others(bench.folder / "peers", slide))
+    theirs = [peer for peer in found if isinstance(peer, tiles.Server)]
+    ours = [tiles.pinakes(archive, image_id, token, workers) for workers in (1, 2)]
+    tiles.check_alike([*ours, *theirs], size)
+    rates, ratios = tiles.measure(ours, theirs, size, seconds, runs)
+    rows += rates + [peer for peer in found if isinstance(peer, report.Row)]
+    photographs = pictures.make_photographs(bench.folder / "photographs", bench.sized(24, 200), 4_000, 3_000)
+    small_rows, small_ratios = thumbnails.measure(
+        bench.archive("clinic", tablet="clinical"), _PASSWORD, photographs, seconds, runs
+    )
+    return rows + small_rows, ratios + small_ratios
+
+
 _PARTS: dict[str, Callable[[_Bench], Results]] = {
     "large": _large,
     "small": _small,
@@ -122,6 +145,7 @@ _PARTS: dict[str, Callable[[_Bench], Results]] = {
     "slides": _slides,
     "catalogues": _catalogues,
     "jobs": _jobs,
+    "viewing": _viewing,
 }
 
 

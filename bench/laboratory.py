@@ -30,10 +30,10 @@ def measure_upload(
         web = stack.enter_context(nginx(folder / "nginx-slides"))
         peak = stack.enter_context(watched(pinakes.pid))
         for _ in range(runs):
-            slide = _create(pinakes, token)
-            ours.append(size_bytes / _post_form(pinakes, slide, source) / 1e9)
+            slide = create(pinakes, token)
+            ours.append(size_bytes / post_form(pinakes, slide, source).seconds / 1e9)
             peer.append(size_bytes / client.send_file(web.address, "PUT", "/f", source, {}).seconds / 1e9)
-            _call(pinakes, token, "DELETE", f"/Images/{slide['image_unique_id']}")
+            call(pinakes, token, "DELETE", f"/Images/{slide['image_unique_id']}")
         resident = peak.resident_bytes
     source.unlink()
     what = f"presigned upload {size_bytes / 2**30:g} GiB"
@@ -46,13 +46,13 @@ def measure_starts(archive: Pinakes, token: str, source: Path, runs: int) -> lis
     """From the call of startpredict to the stage that runs, and from one start to the end of the run."""
     until_running, until_ended = [], []
     with archive.serving(workers=1) as server:
-        slide = _create(server, token)
-        _post_form(server, slide, source)
-        _call(server, token, "PUT", f"/Images/{slide['id']}", {"status": "Uploaded"})
+        slide = create(server, token)
+        post_form(server, slide, source)
+        call(server, token, "PUT", f"/Images/{slide['id']}", {"status": "Uploaded"})
         uid = slide["image_unique_id"]
         for _ in range(runs):
             started = time.perf_counter()
-            _call(server, token, "GET", f"/Images/startpredict/{uid}")
+            call(server, token, "GET", f"/Images/startpredict/{uid}")
             _wait(server, token, uid, lambda shown: shown["tissuearea_status"] != "Pending")
             until_running.append((time.perf_counter() - started) * 1000)
             _wait(server, token, uid, lambda shown: shown["tissuearea_status"] not in {"Pending", "Running"})
@@ -64,12 +64,13 @@ def measure_starts(archive: Pinakes, token: str, source: Path, runs: int) -> lis
     ]
 
 
-def _create(server: Running, token: str) -> dict[str, object]:
-    return _call(server, token, "POST", "/Images", {"filename": "bench.svs"})
+def create(server: Running, token: str) -> dict[str, object]:
+    """A new slide, with the form that its bytes are to be posted with."""
+    return call(server, token, "POST", "/Images", {"filename": "bench.svs"})
 
 
-def _post_form(server: Running, slide: dict[str, object], source: Path) -> float:
-    """The seconds that the form took. Raises RuntimeError for a refusal."""
+def post_form(server: Running, slide: dict[str, object], source: Path, *, more: bytes = b"") -> client.Answer:
+    """Post a form with the file, and more bytes behind it. Raises RuntimeError for a refusal."""
     fields = dict(slide["response"])  # type: ignore[call-overload]
     path = urlsplit(fields.pop("url")).path
     head = "".join(
@@ -78,24 +79,25 @@ def _post_form(server: Running, slide: dict[str, object], source: Path) -> float
     )
     head += f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="bench.svs"\r\n\r\n'
     headers = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
-    tail = f"\r\n--{_BOUNDARY}--\r\n".encode()
+    tail = more + f"\r\n--{_BOUNDARY}--\r\n".encode()
     answer = client.send_file(server.address, "POST", path, source, headers, before=head.encode(), after=tail)
     if answer.status != 204:
         raise RuntimeError(f"the form was answered {answer.status}: {answer.body[:300]!r}")
-    return answer.seconds
+    return answer
 
 
 def _wait(server: Running, token: str, uid: object, is_so: Callable[[dict[str, object]], bool]) -> None:
     end = time.monotonic() + _PATIENCE_SECONDS
-    while not is_so(_call(server, token, "GET", f"/Images/{uid}")):
+    while not is_so(call(server, token, "GET", f"/Images/{uid}")):
         if time.monotonic() > end:
             raise RuntimeError("the run does not go on")
         time.sleep(_POLL_SECONDS)
 
 
-def _call(
+def call(
     server: Running, token: str, method: str, path: str, body: dict[str, object] | None = None
 ) -> dict[str, object]:
+    """The JSON that PathomIQ's API answers with. Raises RuntimeError for a refusal."""
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     sent = b"" if body is None else json.dumps(body).encode()
     answer = client.send(server.address, method, path, sent, headers)

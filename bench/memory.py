@@ -2,19 +2,24 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import psutil
 
 _EVERY_SECONDS = 0.05
+_DECODING = "pinakes.imaging.decoding.child"
 
 
 @dataclass(slots=True)
 class Peak:
-    """The most resident memory of any one process of the server, in bytes."""
+    """The most resident memory, in bytes: of any one process of the server, of any one that decodes pictures, and of
+    all processes together, where what they share is counted for each.
+    """
 
     resident_bytes: int = 0
+    decoding_bytes: int = 0
+    total_bytes: int = 0
 
 
 @contextmanager
@@ -25,7 +30,7 @@ def watched(pid: int) -> Iterator[Peak]:
 
     def watch() -> None:
         while not ended.wait(_EVERY_SECONDS):
-            peak.resident_bytes = max(peak.resident_bytes, _largest(pid))
+            _note(peak, pid)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -36,9 +41,15 @@ def watched(pid: int) -> Iterator[Peak]:
         watcher.join()
 
 
-def _largest(pid: int) -> int:
-    try:
+def _note(peak: Peak, pid: int) -> None:
+    held, decoding = [0], [0]
+    with suppress(psutil.NoSuchProcess):
         server = psutil.Process(pid)
-        return max(process.memory_info().rss for process in [server, *server.children(recursive=True)])
-    except psutil.NoSuchProcess:
-        return 0
+        for process in [server, *server.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                held.append(process.memory_info().rss)
+                if _DECODING in process.cmdline():
+                    decoding.append(held[-1])
+    peak.resident_bytes = max(peak.resident_bytes, *held)
+    peak.decoding_bytes = max(peak.decoding_bytes, *decoding)
+    peak.total_bytes = max(peak.total_bytes, sum(held))

@@ -14,7 +14,9 @@ _PART = "## Measured: "
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measurement. values: one figure a run, in `unit`; the median is what counts."""
+    """One measurement. values: one figure a run, in `unit`; the median is what counts. None: it was not measured, and
+    the note says why.
+    """
 
     what: str
     who: str
@@ -28,6 +30,8 @@ class Row:
         return statistics.median(self.values)
 
     def line(self) -> str:
+        if not self.values:
+            return f"| {self.what} | {self.who} | not measured | | | {self.note} |"
         spread = f"{min(self.values):,.4g} to {max(self.values):,.4g}"
         memory = f"{self.peak_bytes / 1e6:.0f} MB" if self.peak_bytes else ""
         return f"| {self.what} | {self.who} | {self.median:,.4g} {self.unit} | {spread} | {memory} | {self.note} |"
@@ -35,7 +39,9 @@ class Row:
 
 def ratio(what: str, ours: Row, theirs: Row, target: str) -> str:
     """A line that compares two rows run by run, in the order in which they alternated."""
-    pairs = [a / b for a, b in zip(ours.values, theirs.values, strict=True)]
+    pairs = [a / b for a, b in zip(ours.values, theirs.values, strict=True) if b]
+    if not pairs:
+        return f"| {what} | {ours.who} / {theirs.who} | not measured | | {target} |"
     spread = f"{min(pairs):.2f} to {max(pairs):.2f}"
     return f"| {what} | {ours.who} / {theirs.who} | {statistics.median(pairs):.2f} | {spread} | {target} |"
 

@@ -17,7 +17,7 @@ from pathlib import Path
 Address = tuple[str, int]
 
 _PIECE = 1 << 20
-_PATIENCE_SECONDS = 30
+_PATIENCE_SECONDS = 90
 
 
 def free_port() -> int:
@@ -74,7 +74,7 @@ class Pinakes:
         command += ["--port", str(port), "--workers", str(workers)]
         log = self.data.parent / "pinakes.log"
         begun = _job_workers_in(log)
-        with _process(command, ("127.0.0.1", port), log) as running:
+        with process(command, ("127.0.0.1", port), log) as running:
             until(lambda: _job_workers_in(log) > begun)  # it takes a second of processor to begin
             yield running
 
@@ -90,22 +90,34 @@ events {{ worker_connections 256; }}
 http {{
   access_log off; sendfile on; tcp_nopush on; client_max_body_size 0; client_body_temp_path {folder}/temp;
   proxy_temp_path {folder}/t1; fastcgi_temp_path {folder}/t2; uwsgi_temp_path {folder}/t3; scgi_temp_path {folder}/t4;
-  server {{ listen 127.0.0.1:{port}; root {folder}/files; location / {{ dav_methods PUT; create_full_put_path on; }} }}
+  {server}
 }}
+"""
+_DAV = """
+  server {{ listen 127.0.0.1:{port}; root {folder}/files; location / {{ dav_methods PUT; create_full_put_path on; }} }}
 """
 
 
 @contextmanager
 def nginx(folder: Path) -> Iterator[Running]:
     """nginx (Debian package) with PUT by its dav module and static files by sendfile."""
-    executable = shutil.which("nginx") or "/usr/sbin/nginx"
-    (folder / "files").mkdir(parents=True, exist_ok=True)
-    for name in ("files", ""):
-        (folder / name).chmod(0o777)
+    files = folder / "files"
+    files.mkdir(parents=True, exist_ok=True)
+    files.chmod(0o777)
     port = free_port()
-    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port))
+    with nginx_of(folder, _DAV.format(folder=folder, port=port), port) as running:
+        yield running
+
+
+@contextmanager
+def nginx_of(folder: Path, server: str, port: int) -> Iterator[Running]:
+    """nginx with a `server` of its configuration, which listens at the port."""
+    executable = shutil.which("nginx") or "/usr/sbin/nginx"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o777)
+    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, server=server))
     command = [executable, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
-    with _process(command, ("127.0.0.1", port), folder / "nginx.log") as running:
+    with process(command, ("127.0.0.1", port), folder / "nginx.log") as running:
         yield running
 
 
@@ -115,14 +127,17 @@ def bare_loop(folder: Path) -> Iterator[Running]:
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     command = [sys.executable, "-m", "bench.servers", str(port), str(folder)]
-    with _process(command, ("127.0.0.1", port), folder / "loop.log") as running:
+    with process(command, ("127.0.0.1", port), folder / "loop.log") as running:
         yield running
 
 
 @contextmanager
-def _process(command: list[str], address: Address, log: Path) -> Iterator[Running]:
+def process(
+    command: list[str], address: Address, log: Path, environment: dict[str, str] | None = None
+) -> Iterator[Running]:
+    """A server in a process of its own, from when it takes connections. environment: all of it; None for ours."""
     with log.open("ab") as output:
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
     try:
         until(lambda: takes_connections(address))
         yield Running(address, server.pid)

@@ -143,6 +143,9 @@ class Settings(BaseSettings):
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Web origins whose pages may call the APIs, such as `https://lab.example`, separated by commas."
     )
+    session_seconds: PositiveInt = Field(
+        12 * 3600, le=366 * 24 * 3600, description="Seconds after which a login of a browser ends."
+    )
 
     # -- How much it takes -------------------------------------------------------------------------------------
     max_upload_bytes: ByteSize | None = Field(
@@ -160,7 +163,9 @@ class Settings(BaseSettings):
 
     # -- What it shows -----------------------------------------------------------------------------------------
     decoding_processes: PositiveInt = Field(
-        2, le=64, description="Processes that decode pictures, of each worker; started when they are first needed."
+        2,
+        le=64,
+        description="Processes that decode pictures, of each worker; about 80 MB each while they have nothing to do.",
     )
     decoding_memory_bytes: ByteSize = Field(
         ByteSize(2048 * MIB), ge=256 * MIB, description="Address space that each of these may take, in bytes."

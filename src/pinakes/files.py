@@ -15,6 +15,9 @@ from pinakes.core.content.store import Reader
 from pinakes.core.content.uploads import Upload
 from pinakes.failures import Failed
 
+EXPORT_SCRATCH = "export-"
+"""How the names of folders begin in which a copy is made that is then exported."""
+
 _PIECE_BYTES = 1024 * 1024
 
 

@@ -127,7 +127,7 @@ def _open_inbox(settings: Settings) -> Inbox | None:
 
 
 def _decoder(settings: Settings) -> DecodingPool:
-    """Nothing is started yet."""
+    """Nothing is started before the first picture is asked for, or `Renditions.start` is called."""
     bounds = Bounds(memory_bytes=int(settings.decoding_memory_bytes), seconds=settings.decoding_seconds)
     return DecodingPool(settings.decoding_processes, bounds)
 

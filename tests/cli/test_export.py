@@ -69,6 +69,19 @@ def test_an_x_ray_comes_out_without_the_patient(pinakes: Run, user: str, patient
     assert (made.pixel_array == original.pixel_array).all()
 
 
+@pytest.mark.parametrize("backend", ["sqlite-disk"], indirect=True)
+def test_who_gets_a_png_for_a_picture_of_another_kind_is_told(
+    pinakes: Run, user: str, patient: int, photograph: Path, tmp_path: Path
+) -> None:
+    bitmap, output = tmp_path / "scan.bmp", tmp_path / "out"
+    with Image.open(photograph) as picture:
+        picture.save(bitmap)
+        exported = pinakes("image", "export", put(pinakes, bitmap, user, patient), "--deidentify", "-o", output)
+        assert (exported.status, "PNG" in exported.err) == (0, True)
+        with Image.open(output) as made:
+            assert (made.format, made.tobytes()) == ("PNG", picture.tobytes())
+
+
 def test_what_cannot_be_deidentified_leaves_no_file(
     pinakes: Run, user: str, patient: int, photograph: Path, tmp_path: Path
 ) -> None:

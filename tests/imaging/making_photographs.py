@@ -90,6 +90,15 @@ def png(width: int, height: int, rows: bytes, *, bits: int = 8, kind: int = 2, m
     return b"\x89PNG\r\n\x1a\n" + header + more + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+def one_colour(side: int) -> bytes:
+    """A complete PNG of one bit a pixel."""
+    squeezed = zlib.compressobj(9)
+    row = bytes(1 + side // 8)
+    rows = b"".join(squeezed.compress(row * 500) for _ in range(side // 500)) + squeezed.flush()
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
 def shown(source: ImageSource, *, frame: int = 0) -> Pixels:
     """All of a picture at its own size."""
     size = source.description.size

@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import imagecodecs
 import numpy as np
 import pydicom
 import pytest
+import skimage
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,17 +20,22 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, JPEGBaseline8Bit
 
 from pinakes.imaging import pyramids, slides
+from pinakes.imaging.bare import repainted
 from pinakes.imaging.bare.tiff import aperio_description
-from pinakes.imaging.deidentify import deidentify
+from pinakes.imaging.deidentify import AS_PNG, deidentify
 from pinakes.imaging.dicom import open_dicom
 from pinakes.imaging.dicom.parsing import quietly
-from pinakes.imaging.source import ImageSource, ImagingError, Pixels, Rect, Unreadable
+from pinakes.imaging.opening import open_source
+from pinakes.imaging.pixel_digest import pixel_digest
+from pinakes.imaging.rasters import Raster, open_raster
+from pinakes.imaging.source import ImageSource, ImagingError, LimitExceeded, Limits, Pixels, Rect, Unreadable
 from tests.imaging.making_dicom import PYDICOM, ramp, write_dicom
-from tests.imaging.making_slides import tissue, write_ndpi, write_ome, write_pyramid, write_svs
+from tests.imaging.making_slides import tissue, write_ndpi, write_ome, write_pyramid, write_svs, write_wsi
 
 JANE = "Jane Doe 1970-01-01"
 """Nobody. It stands wherever a file may name somebody, and must not be found in a copy."""
 
+HEIC = Path(__file__).parents[1] / "data" / "quarters.heic"
 PIXELS = np.random.default_rng(7).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = f"<x:xmpmeta xmlns:x='adobe:ns:meta/'>{JANE}</x:xmpmeta>".encode()
@@ -138,13 +145,14 @@ class TestPhotographs:
                 after.seek(frame)
                 np.testing.assert_array_equal(np.asarray(after.convert("RGB")), np.asarray(before.convert("RGB")))
 
-    @given(st.sampled_from(("JPEG", "PNG", "WEBP")), st.data())
+    @given(st.sampled_from(("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")), st.data())
     @settings(max_examples=100, deadline=None)
     def test_damaged_files_are_copied_or_refused(
         self, tmp_path_factory: pytest.TempPathFactory, format: str, data: st.DataObject
     ) -> None:
         path = tmp_path_factory.mktemp("pictures") / "a"
-        content = bytearray(saved(path, format, exif=exif(), xmp=XMP).read_bytes())
+        told: dict[str, Any] = {"exif": exif(), "xmp": XMP} if format in ("JPEG", "PNG", "WEBP", "AVIF") else {}
+        content = bytearray(saved(path, format, **told).read_bytes())
         places = st.integers(0, len(content) - 1)
         for place, byte in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=5)):
             content[place] = byte
@@ -154,14 +162,114 @@ class TestPhotographs:
         except Unreadable:
             assert not path.with_name("copy").exists()
 
-    @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+    @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF"])
     def test_a_file_that_is_cut_off_is_refused_at_any_place(self, tmp_path: Path, format: str) -> None:
-        content = saved(tmp_path / "a", format, exif=exif()).read_bytes()
+        told: dict[str, Any] = {"exif": exif()} if format in ("JPEG", "PNG", "WEBP", "AVIF") else {}
+        content = saved(tmp_path / "a", format, **told).read_bytes()
         for length in range(0, len(content) - 1, 97):
             (tmp_path / "a").write_bytes(content[:length])
             with pytest.raises(Unreadable):
                 deidentify(tmp_path / "a", tmp_path / "b")
             assert not (tmp_path / "b").exists()
+
+
+class TestGif:
+    def test_comments_other_applications_text_and_what_follows_the_end_go(self, tmp_path: Path) -> None:
+        gif = saved(tmp_path / "a", "GIF", comment=JANE.encode()).read_bytes()
+        at = gif.index(b"\x21\xfe")
+        text = bytes((len(JANE),)) + JANE.encode() + b"\0"
+        told = b"\x21\xff\x0bXMP DataXMP" + text + b"\x21\x01\x0c" + JANE.encode()[:12] + text + b"\x21\xce" + text
+        looped = b"\x21\xff\x0bNETSCAPE2.0\x03\x01\x05\0" + text
+        assert gif.count(JANE.encode()) == 1
+        (tmp_path / "a").write_bytes(gif[:at] + told + looped + gif[at:] + JANE.encode())
+        found = copied(tmp_path / "a")
+        assert JANE.encode()[:12] not in found
+        assert b"XMP" not in found
+        with Image.open(tmp_path / "a") as before, Image.open(io.BytesIO(found)) as after:
+            assert after.info["loop"] == before.info["loop"] == 5
+            assert "comment" not in after.info
+            np.testing.assert_array_equal(np.asarray(after.convert("RGB")), np.asarray(before.convert("RGB")))
+
+    def test_an_animation_stays_animated(self, tmp_path: Path) -> None:
+        frames = [Image.fromarray(np.roll(PIXELS, shift, axis=0)) for shift in (0, 5, 9)]
+        options: dict[str, Any] = {"duration": [40, 60, 80], "loop": 0, "comment": JANE.encode(), "transparency": 3}
+        frames[0].save(tmp_path / "a", "GIF", save_all=True, append_images=frames[1:], disposal=2, **options)
+        with Image.open(tmp_path / "a") as before, Image.open(io.BytesIO(copied(tmp_path / "a"))) as after:
+            assert (after.n_frames, after.info["loop"]) == (3, 0)  # type: ignore[attr-defined]
+            for frame in range(3):
+                before.seek(frame)
+                after.seek(frame)
+                assert after.info["duration"] == before.info["duration"]
+                np.testing.assert_array_equal(np.asarray(after.convert("RGBA")), np.asarray(before.convert("RGBA")))
+
+    def test_a_real_one_looks_as_before(self, tmp_path: Path) -> None:
+        path = Path(skimage.__file__).parent / "data" / "no_time_for_that_tiny.gif"
+        deidentify(path, tmp_path / "copy")
+        with open_source(path) as source, open_source(tmp_path / "copy") as copy:
+            assert copy.description == source.description
+            for frame in range(source.description.frames):
+                np.testing.assert_array_equal(whole(copy, frame=frame), whole(source, frame=frame))
+
+
+class TestPaintedAnew:
+    """HEIC, AVIF and BMP come out as PNG."""
+
+    @pytest.mark.parametrize("format", ["AVIF", "BMP"])
+    def test_pixels_and_profile_stay_and_nothing_else(self, tmp_path: Path, format: str) -> None:
+        options: dict[str, Any] = {"exif": exif(1), "icc_profile": SRGB, "xmp": XMP} if format == "AVIF" else {}
+        path = saved(tmp_path / "a", format, **options)
+        path.write_bytes(path.read_bytes() + JANE.encode())
+        assert deidentify(path, tmp_path / "copy") == AS_PNG
+        found = (tmp_path / "copy").read_bytes()
+        assert JANE.encode() not in found
+        assert png_chunks(found) <= {b"IHDR", b"IDAT", b"IEND", b"iCCP", b"pHYs"}
+        with open_source(path) as source, open_source(tmp_path / "copy") as copy:
+            assert (copy.description.format, copy.description.identity) == ("png", ())
+            assert copy.description.facts["colour_profile"] == source.description.facts["colour_profile"]
+            np.testing.assert_array_equal(whole(copy), whole(source))
+            assert pixel_digest(copy) == pixel_digest(source)
+
+    def test_a_telephones_heic_stays_turned_as_it_is_and_loses_place_and_time(self, tmp_path: Path) -> None:
+        deidentify(HEIC, tmp_path / "copy")
+        with open_source(HEIC) as source, open_source(tmp_path / "copy") as copy:
+            assert "EXIF GPS" in source.description.identity
+            assert (copy.description.identity, copy.description.captured_at) == ((), None)
+            np.testing.assert_array_equal(whole(copy), whole(source))
+
+    def test_transparency_and_deep_colours_stay(self, tmp_path: Path) -> None:
+        alpha = np.dstack([PIXELS, np.arange(2400, dtype=np.uint16).reshape(40, 60).astype(np.uint8)])
+        path = saved(tmp_path / "a", "AVIF", alpha, quality=100)
+        deidentify(path, tmp_path / "copy")
+        with open_source(path) as source, open_source(tmp_path / "copy") as copy:
+            assert copy.description.facts["channels"] == 4
+            assert pixel_digest(copy) == pixel_digest(source) is not None
+
+    def test_what_would_lose_colours_or_frames_is_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        frames = [Image.fromarray(np.roll(PIXELS, shift, axis=0)) for shift in (0, 5)]
+        frames[0].save(tmp_path / "a.avif", save_all=True, append_images=frames[1:])
+        with pytest.raises(Unreadable, match="Animations"):
+            deidentify(tmp_path / "a.avif", tmp_path / "b")
+
+        def deep(path: Path, format: str) -> Raster:
+            found = open_raster(path, format)
+            return replace(found, header=replace(found.header, bits=10))
+
+        with pytest.raises(LimitExceeded):
+            repainted.copy(HEIC, tmp_path / "b", Limits(pixels=96 * 64 - 1))
+        monkeypatch.setattr("pinakes.imaging.bare.repainted.open_raster", deep)
+        with pytest.raises(Unreadable, match="8 bits"):
+            deidentify(HEIC, tmp_path / "b")
+        assert not (tmp_path / "b").exists()
+
+
+def png_chunks(content: bytes) -> set[bytes]:
+    found, at = set(), 8
+    while at < len(content):
+        found.add(content[at + 4 : at + 8])
+        at += 12 + int.from_bytes(content[at : at + 4], "big")
+    return found
 
 
 class TestTiff:
@@ -290,7 +398,7 @@ class TestDicom:
             dataset.save_as(path)
         assert path.read_bytes().count(JANE.encode()) > 15
         found = copied(path)
-        for said in (JANE[:16].encode(), b"19700101", b"2026", b"056Y", b"71.5", b"Doe"):
+        for said in (JANE[:16].encode(), b"19700101", b"20261121", b"056Y", b"71.5", b"Doe"):
             assert said not in found
         copy = pydicom.dcmread(tmp_path / "copy")
         assert copy.PatientName == copy.PatientID == copy.StudyDate == ""
@@ -371,6 +479,36 @@ class TestDicom:
         pixels = ramp().tobytes() + JANE.encode() + b"0"
         copied(write_dicom(tmp_path / "a", ramp(), PixelData=pixels))
 
+    def test_a_whole_slide_in_tiles_stays_one_and_names_nobody(self, tmp_path: Path) -> None:
+        write_wsi(tmp_path / "a", tissue(700, 500), tile=256)
+        with quietly():
+            dataset = pydicom.dcmread(tmp_path / "a")
+            dataset.PatientName = dataset.ContainerIdentifier = dataset.BarcodeValue = JANE
+            dataset.save_as(tmp_path / "a")
+        found = copied(tmp_path / "a")
+        assert b"20261121" not in found
+        with slides.open_slide(tmp_path / "a") as source, slides.open_slide(tmp_path / "copy") as copy:
+            assert copy.description.levels == source.description.levels
+            assert copy.description.mpp == source.description.mpp
+            assert copy.description.captured_at is None
+            np.testing.assert_array_equal(whole(copy), whole(source))
+
+    @pytest.mark.parametrize(
+        ("flavor", "shown", "is_refused"),
+        [("LABEL", None, True), ("LABEL", "NO", True), ("OVERVIEW", None, True), ("OVERVIEW", "NO", False),
+         ("VOLUME", "YES", True), ("VOLUME", "NO", False), ("THUMBNAIL", None, False)],
+    )  # fmt: skip
+    def test_a_picture_of_a_slides_label_is_refused(
+        self, tmp_path: Path, flavor: str, shown: str | None, is_refused: bool
+    ) -> None:
+        said: dict[str, Any] = {} if shown is None else {"SpecimenLabelInImage": shown}
+        path = write_dicom(tmp_path / "a", ramp(), ImageType=["ORIGINAL", "PRIMARY", flavor, "NONE"], **said)
+        if not is_refused:
+            copied(path)
+            return
+        with pytest.raises(Unreadable, match="label"):
+            deidentify(path, tmp_path / "b")
+
     def test_text_that_is_said_to_be_in_the_pixels_is_refused(self, tmp_path: Path) -> None:
         path = write_dicom(tmp_path / "a", ramp(), BurnedInAnnotation="YES")
         with pytest.raises(Unreadable, match="part of the picture"):
@@ -395,7 +533,9 @@ class TestDicom:
 
 
 class TestAllKinds:
-    @pytest.mark.parametrize("content", [b"", b"%PDF-1.7", b"QFI\xfb", b"GIF89a", b"text", struct.pack("<I", 0) * 200])
+    @pytest.mark.parametrize(
+        "content", [b"", b"%PDF-1.7", b"QFI\xfb", b"GIF89a", b"BM", b"text", struct.pack("<I", 0) * 200]
+    )
     def test_kinds_from_which_identity_cannot_be_taken_are_refused(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / "a").write_bytes(content)
         with pytest.raises(Unreadable):

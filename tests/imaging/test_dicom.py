@@ -436,9 +436,12 @@ class TestBadInput:
         with pytest.raises(Unreadable):
             open_dicom(write_dicom(tmp_path / "a", ramp(), **elements))
 
-    def test_a_frame_too_large_to_decode_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(LimitExceeded):
-            open_dicom(write_dicom(tmp_path / "a", ramp()), Limits(pixels=255))
+    def test_a_frame_too_large_to_decode_is_described_and_not_shown(self, tmp_path: Path) -> None:
+        with open_dicom(write_dicom(tmp_path / "a", ramp()), Limits(pixels=255)) as source:
+            assert (source.description.size, source.description.levels) == (Size(16, 16), ())
+            assert source.description.warnings == ("A frame has more than 255 pixels: it is too large to be shown.",)
+            with pytest.raises(LimitExceeded, match="too large to be shown"):
+                source.read_region(Rect(0, 0, 16, 16), Size(16, 16))
 
     def test_a_file_cut_off_in_its_pixels_is_refused(self) -> None:
         with pytest.raises(Unreadable, match="cut off"):

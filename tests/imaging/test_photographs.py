@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
+import pyvips
 import skimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,6 +34,7 @@ from tests.imaging.making_photographs import (
     corners,
     exif,
     noise,
+    one_colour,
     png,
     quarters,
     save,
@@ -405,11 +407,16 @@ def _patched(format: str, at: int, *, order: str = "<I") -> bytes:
         ("png", lambda: png(50_000, 50_000, b"")),
     ],
 )
-def test_a_file_that_claims_too_many_pixels_is_refused(tmp_path: Path, format: str, made: Callable[[], bytes]) -> None:
+def test_a_file_that_claims_too_many_pixels_is_described_and_not_shown_in_parts(
+    tmp_path: Path, format: str, made: Callable[[], bytes]
+) -> None:
     path = tmp_path / "claims"
     path.write_bytes(made())
-    with pytest.raises(LimitExceeded):
-        open_photograph(path, format)
+    with open_photograph(path, format) as source:
+        assert (source.description.size, source.description.levels) == (Size(50_000, 50_000), ())
+        assert source.description.warnings
+        with pytest.raises(LimitExceeded, match="more than"):
+            source.read_region(Rect(0, 0, 256, 256), Size(256, 256))
 
 
 def _jpeg_of_height(height: int) -> bytes:
@@ -450,21 +457,77 @@ def test_a_jpeg_with_fewer_rows_than_it_says_shows_those_it_has(tmp_path: Path) 
         assert corners(shown(source)[:64]) == [RED, GREEN, BLUE, WHITE]
 
 
-def test_2500_million_pixels_of_one_colour_are_refused_before_decoding(tmp_path: Path) -> None:
+_SHOWN_SMALL = """
+import sys
+from pathlib import Path
+from pinakes.imaging.photographs import open_photograph
+from pinakes.imaging.source import Rect, Size
+with open_photograph(Path(sys.argv[1]), "png") as source:
+    whole = source.description.size
+    shown = source.read_region(Rect(0, 0, whole.width, whole.height), Size(256, 256))
+    print(whole.width, *shown[128, 128])
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.parametrize("side", [20_000, pytest.param(50_000, marks=pytest.mark.slow)])
+def test_more_pixels_than_fit_into_memory_are_shown_small(tmp_path: Path, side: int) -> None:
     path = tmp_path / "bomb.png"
-    path.write_bytes(_bomb(50_000))
+    path.write_bytes(one_colour(side))
     assert path.stat().st_size < 500_000
-    with pytest.raises(LimitExceeded, match="300000000"):
-        open_photograph(path, "png")
+    with open_photograph(path, "png") as source:
+        told = source.description
+        assert (told.size, told.levels) == (Size(side, side), ())
+        assert "300000000 pixels" in told.warnings[0]
+        for rect, size in ((Rect(0, 0, 256, 256), Size(256, 256)), (Rect(0, 0, side, side), Size(2049, 2049))):
+            with pytest.raises(LimitExceeded, match="300000000"):
+                source.read_region(rect, size)
+    run = subprocess.run([sys.executable, "-c", _SHOWN_SMALL, path], capture_output=True, text=True, check=True)
+    shown, peak = run.stdout.splitlines()
+    assert shown == f"{side} 0 0 0"
+    assert int(peak) < 350_000  # kilobytes; 100,000 are the program's own
 
 
-def _bomb(side: int) -> bytes:
-    """A complete PNG of one bit a pixel."""
-    squeezed = zlib.compressobj(9)
-    row = bytes(1 + side // 8)
-    rows = b"".join(squeezed.compress(row * 500) for _ in range(side // 500)) + squeezed.flush()
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+def test_more_pixels_than_may_be_streamed_are_not_shown_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    path.write_bytes(one_colour(1000))
+    whole = Rect(0, 0, 1000, 1000)
+    with open_photograph(path, "png", Limits(pixels=100, streamed_pixels=1_000_000)) as source:
+        assert source.read_region(whole, Size(64, 64)).shape == (64, 64, 3)
+    with open_photograph(path, "png", Limits(pixels=100, streamed_pixels=999_999)) as source:
+        assert source.description.warnings == (
+            "The picture has more than 999999 pixels, and can only be decoded whole: it is too large to be shown.",
+        )
+        with pytest.raises(LimitExceeded):
+            source.read_region(whole, Size(64, 64))
+
+
+@pytest.mark.parametrize(
+    ("format", "options", "held_bytes"),
+    [
+        ("gif", {}, 9), ("webp", {}, 20), ("avif", {}, 16), ("bmp", {}, 14), ("jpeg", {"progressive": True}, 9),
+    ],
+)  # fmt: skip
+def test_what_is_in_memory_whole_is_bounded_by_the_memory_there_is(
+    tmp_path: Path, format: str, options: dict[str, object], held_bytes: int
+) -> None:
+    path = save(tmp_path / "picture", quarters(), format.upper(), **options)
+    pixels = 96 * 64
+    with open_photograph(path, format, Limits(held_bytes=held_bytes * pixels)) as source:
+        assert corners(shown(source)) == [RED, GREEN, BLUE, WHITE]
+    with open_photograph(path, format, Limits(held_bytes=held_bytes * pixels - 1)) as source:
+        assert (source.description.size, source.description.levels) == (Size(96, 64), ())
+        with pytest.raises(LimitExceeded, match=f"more than {pixels - 1} pixels"):
+            shown(source)
+        assert source.description.warnings
+
+
+def test_an_interlaced_png_is_bounded_by_the_memory_there_is(tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    pyvips.Image.new_from_array(quarters()).pngsave(str(path), interlace=True)
+    open_photograph(path, "png", Limits(held_bytes=9 * 96 * 64)).close()
+    with open_photograph(path, "png", Limits(held_bytes=9 * 96 * 64 - 1)) as source, pytest.raises(LimitExceeded):
+        shown(source)
 
 
 def test_too_many_frames_are_refused(tmp_path: Path) -> None:

@@ -229,7 +229,7 @@ def test_a_large_picture_of_one_size_is_scaled_in_blocks(tmp_path: Path, monkeyp
 
 def test_a_region_that_needs_too_many_pixels_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "single.tif", PICTURE, photometric="rgb", tile=(64, 64))
-    with pyramids.open_tiff(path, Limits(pixels=10_000)) as source:
+    with pyramids.open_tiff(path, Limits(pixels=10_000, streamed_pixels=80_000)) as source:
         with pytest.raises(LimitExceeded):
             source.read_region(WHOLE, Size(10, 10))
         assert source.read_region(Rect(0, 0, 100, 100), Size(10, 10)).shape == (10, 10, 3)

@@ -1,14 +1,17 @@
 """Whole slides: what scanners' files say of themselves, what is seen of them, and damaged ones."""
 
+import errno
 import os
 import struct
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import openslide
 import pytest
 
 from pinakes.imaging import slides
+from pinakes.imaging.alone import asked
 from pinakes.imaging.source import DEFAULT_LIMITS, ImagingError, LimitExceeded, Limits, Rect, Size, Unreadable
 from tests.imaging.making_slides import (
     chain_of_directories,
@@ -37,6 +40,18 @@ def far(one: np.ndarray, other: np.ndarray) -> float:
     """How far apart two pictures are, on average, in steps of 255."""
     assert one.shape == other.shape
     return float(np.abs(one.astype(np.int16) - other).mean())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), openslide.OpenSlideError("Out of memory"), OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))],
+)
+def test_a_lack_of_memory_is_not_taken_for_damage(error: Exception) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(MemoryError):
+        asked(fail)
 
 
 def test_a_slide_is_described_without_decoding_a_pixel(svs: Path) -> None:

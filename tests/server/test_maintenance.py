@@ -1,6 +1,7 @@
 """What a server does in the background, on both databases and both stores."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -95,3 +96,15 @@ def test_it_stops_at_once_while_it_waits(archive: Archive) -> None:
     maintenance.stop()
     assert time.monotonic() - start < 4
     Maintenance(archive, every_seconds=1, min_age_seconds=1).stop()  # never started: nothing to wait for
+
+
+def test_folders_that_killed_programs_left_are_removed(archive: Archive, tmp_path: Path) -> None:
+    left = tmp_path / "scratch" / "export-left"
+    left.mkdir(parents=True)
+    os.utime(left, (0, 0))
+    maintenance = Maintenance(
+        archive, every_seconds=0, min_age_seconds=3600, scratch_folder=left.parent, start_seconds=0
+    )
+    maintenance.start()
+    eventually(lambda: not left.exists())
+    maintenance.stop()

@@ -8,7 +8,7 @@ import pytest
 
 from pinakes.core.clock import HOUR, now
 from pinakes.core.content.store import ContentStore, StoredObject, new_key
-from pinakes.core.errors import BlobUnknown
+from pinakes.core.errors import BlobUnknown, StoreUnavailable
 
 MIB = 1024 * 1024
 
@@ -160,6 +160,22 @@ class ContentStoreSuite:
             assert content[offset : offset + 65_536].startswith(piece)
         assert reader.read_now(2 * MIB, 10) == b""
         reader.close()
+
+    def test_a_range_is_exactly_what_was_asked_for(self, store: ContentStore) -> None:
+        content = some_bytes(3 * MIB)
+        key = put(store, content)
+        for offset, length in ((0, 1), (0, 3 * MIB), (MIB - 1, 2), (3 * MIB - 5, 5), (7, 0), (3 * MIB, 0)):
+            assert store.read(key, offset, length) == content[offset : offset + length]
+        for offset, length in ((3 * MIB, 1), (3 * MIB - 5, 6), (4 * MIB, 1)):
+            with pytest.raises(StoreUnavailable):
+                store.read(key, offset, length)
+
+    def test_a_range_of_what_is_not_there_is_unknown(self, store: ContentStore) -> None:
+        key = put(store, b"gone")
+        store.delete(key)
+        for missing in (key, new_key()):
+            with pytest.raises(BlobUnknown):
+                store.read(missing, 0, 1)
 
     def test_an_unknown_key_cannot_be_opened(self, store: ContentStore) -> None:
         key = new_key()

@@ -29,19 +29,19 @@ def export(
     What is drawn in the picture itself stays: a name burnt into an X-ray, a face.
     """
     import shutil
-    import tempfile
 
     from pinakes import config, files, opening
+    from pinakes.imaging.scratch import ScratchFolder
 
     if not deidentify:
         raise typer.BadParameter("say --deidentify; `pinakes image get` writes the content as it is")
     settings = config.load(data=data)
     with (
         opening.opened(settings) as archive,
-        tempfile.TemporaryDirectory(dir=settings.scratch, prefix="export-") as folder,
+        ScratchFolder(files.EXPORT_SCRATCH, settings.scratch) as folder,
         files.destination(output, force=force) as file,
     ):
-        source, target = Path(folder) / "source", Path(folder) / "target"
+        source, target = folder.path / "source", folder.path / "target"
         _fetch(archive, as_, image_id, source)
         _deidentify(source, target)
         with open(target, "rb") as made:
@@ -82,3 +82,5 @@ def _deidentify(source: Path, target: Path) -> None:
         raise Failed(f"the image cannot be de-identified: {child.stdout.strip()}")
     if child.returncode != 0 or not target.is_file():
         raise Failed("the image cannot be de-identified: the process that read it died; the file may be damaged")
+    if child.stdout:
+        console.note(child.stdout)

@@ -86,6 +86,7 @@ class Actor:
 
     user_id is None for an anonymous caller, and for the archive itself (`api` is then "system").
     scope is None where the credential sets no limit.
+    may_identify: whether the credential goes so far as to show who is in a picture, to whom the policy shows that.
     """
 
     api: str
@@ -97,6 +98,7 @@ class Actor:
     is_staff: bool = False
     scope: Scope | None = None
     token_id: int | None = None
+    may_identify: bool = True
 
     @property
     def is_anonymous(self) -> bool:

@@ -15,7 +15,7 @@ import pydicom
 
 from pinakes.imaging import formats
 from pinakes.imaging.directories import Tiff
-from pinakes.imaging.source import DEFAULT_LIMITS, ImagingError, LimitExceeded, Limits, Unreadable
+from pinakes.imaging.source import DEFAULT_LIMITS, ImagingError, LimitExceeded, Limits, Unreadable, is_lack_of_memory
 
 GENERIC: Final = "generic-tiff"
 """OpenSlide's name for tiled TIFF of no scanner's kind, which `pyramids` reads as well."""
@@ -117,10 +117,10 @@ def _check_item(head: bytes, rest: int) -> None:
 
 
 def asked(question: Callable[[], Answer]) -> Answer:
-    """OpenSlide's answer. Raises Unreadable when it has none, without its words: they name the file."""
+    """OpenSlide's answer. Raises Unreadable when it has none, without its words: they name the file; MemoryError."""
     try:
         return question()
-    except ImagingError:
-        raise
-    except (openslide.OpenSlideError, OSError, ValueError, KeyError, MemoryError) as error:
+    except (openslide.OpenSlideError, OSError, ValueError, KeyError) as error:
+        if is_lack_of_memory(error):
+            raise MemoryError from error
         raise Unreadable("The slide is damaged, or of a kind that is not read here.") from error

@@ -1,7 +1,7 @@
 """`deidentify` as a program of its own, which may die of the file.
 
     python -m pinakes.imaging.deidentifying SOURCE TARGET
-    stdout   why not, for people, if it was refused
+    stdout   for people: why not, if it was refused; else what is to be told of the copy, mostly nothing
     status   0; REFUSED; anything else, or a signal, if it died
 
 Limits on memory and processor time are set before the first byte is looked at (DESIGN.md rule 6).
@@ -27,7 +27,7 @@ def main(source: str, target: str) -> int:
     from pinakes.imaging.source import ImagingError
 
     try:
-        deidentify(Path(source), Path(target))
+        sys.stdout.write(deidentify(Path(source), Path(target)))
     except ImagingError as exc:
         sys.stdout.write(str(exc))
         return REFUSED

@@ -7,7 +7,6 @@ A file may claim anything, so nothing is believed: each directory is visited onc
 limits allow, and every value lies within the file. Rules: TIFF 6.0, section 2; BigTIFF as libtiff writes it.
 """
 
-import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pinakes.imaging.bytesources import ByteSource, LocalFile
 from pinakes.imaging.source import LimitExceeded, Limits, Size, Unreadable
 
 SUBFILE_TYPE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
@@ -57,20 +57,17 @@ class Directory:
 class Tiff:
     """An open TIFF file. Used by one thread at a time; a context manager that closes it.
 
-    directories: the main chain, in order.
+    file: its path, or its bytes, which are closed with it.   directories: the main chain, in order.
     Raises Unreadable for what is no TIFF, or damaged; LimitExceeded for too many directories.
     """
 
-    def __init__(self, path: Path, limits: Limits) -> None:
+    def __init__(self, file: Path | ByteSource, limits: Limits) -> None:
         self._limits = limits
         self._seen: set[int] = set()
         self._children: dict[int, tuple[Directory, ...]] = {}
+        self._source = LocalFile(file) if isinstance(file, Path) else file
         try:
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise Unreadable("The file cannot be opened.") from error
-        try:
-            self.bytes = os.fstat(self._descriptor).st_size
+            self.bytes = self._source.size_bytes
             self._order, self.is_big, first = self._header()
             self.directories = self._chain(first)
             if not self.directories:
@@ -81,9 +78,7 @@ class Tiff:
 
     def close(self) -> None:
         """Closes the file; more than once is once."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self._source.close()
 
     def __enter__(self) -> Self:
         return self
@@ -93,12 +88,7 @@ class Tiff:
 
     def read(self, offset: int, count: int) -> bytes:
         """Exactly `count` bytes from `offset`. Raises Unreadable if they do not lie within the file."""
-        if offset < 0 or count < 0 or offset + count > self.bytes:
-            raise Unreadable("The TIFF file is cut off: it names bytes beyond its end.")
-        read = os.pread(self._descriptor, count, offset)
-        if len(read) != count:  # more than 2 GiB in one call, or the file shrank meanwhile
-            raise Unreadable("The TIFF file ends before its bytes do.")
-        return read
+        return self._source.read(offset, count)
 
     def is_ndpi(self) -> bool:
         """Whether it is Hamamatsu's kind, which keeps 64-bit offsets where TIFF has 32: its chain is not followed."""
@@ -157,7 +147,7 @@ class Tiff:
 
     def _header(self) -> tuple[str, bool, int]:
         """Byte order as numpy writes it, whether it is BigTIFF, and where the first directory lies."""
-        head = os.pread(self._descriptor, 16, 0)
+        head = self.read(0, min(16, self.bytes))
         order = {b"II": "<", b"MM": ">"}.get(head[:2])
         if order is None or len(head) < 8:
             raise Unreadable("This is not a TIFF file.")

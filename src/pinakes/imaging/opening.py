@@ -9,7 +9,9 @@
 Each reader's libraries are loaded when it is first asked.
 """
 
+import importlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -45,6 +47,13 @@ def open_source(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> ImageSource:
     with path.open("rb") as file:
         format = format_of(file.read(formats.HEAD_BYTES))
     return _first(_readers(path, format, limits), path, limits)
+
+
+def load_readers() -> None:
+    """Load the libraries of all readers, as far as they are installed: for who is to open the first file fast."""
+    for reader in ("dicom", "disks", "photographs", "pyramids", "slides"):
+        with suppress(ImportError, OSError):
+            importlib.import_module(f"pinakes.imaging.{reader}")
 
 
 def format_of(head: bytes) -> str:

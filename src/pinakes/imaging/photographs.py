@@ -2,8 +2,10 @@
 
 A JPEG is decoded at a half, a quarter or an eighth of its size where that is enough. What was decoded last is kept, so
 that the tiles of one photograph cost one decoding; a picture too large to keep is decoded as a stream of rows.
+One that is too large for that as well is described without levels, and shown small at most.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +15,8 @@ import numpy as np
 import pyvips
 
 from pinakes.imaging.geometry import check_region, choose_level, level_rect, oriented_size, stored_rect
-from pinakes.imaging.rasters import Header, Raster, opaque, open_raster, reading, to_srgb
+from pinakes.imaging.pixel_digest import Samples
+from pinakes.imaging.rasters import Header, Raster, bytes_of_pixel, opaque, open_raster, reading, to_srgb
 from pinakes.imaging.source import (
     DEFAULT_LIMITS,
     Description,
@@ -28,12 +31,18 @@ from pinakes.imaging.source import (
 )
 
 _SHRINKS: Final = (1, 2, 4, 8)
+_SMALL_SIDE: Final = 2048
+"""Of a picture shown small, in pixels: the largest thumbnail there is."""
+
 _MOST_KEPT_BYTES: Final = 192 * 1024 * 1024
 """Of one decoded picture that is kept: 64 million pixels of three bytes."""
 
+_SAMPLE_BITS: Final = {"uchar": 8, "ushort": 16}
+_STRIP_ROWS: Final = 128
+
 
 def open_photograph(path: Path, format: str, limits: Limits = DEFAULT_LIMITS) -> "Photograph":
-    """Open a photograph of a format as in `formats`. Raises Unreadable, LimitExceeded, before a pixel is decoded."""
+    """Open a photograph of a format as in `formats`, without decoding a pixel. Raises Unreadable, LimitExceeded."""
     raster = open_raster(path, format)
     _check(raster.header, limits)
     return Photograph(raster, format, limits)
@@ -58,19 +67,29 @@ class _Decoded:
     loaded: pyvips.Image
 
 
+@dataclass(frozen=True, slots=True)
+class _Narrowed:
+    """A picture that is too large to be shown in parts. most_side: of the whole, shown small; 0 for not at all."""
+
+    reason: str
+    most_side: int
+
+
 class Photograph:
-    """An `ImageSource` of one level."""
+    """An `ImageSource` of one level, or of none if it is too large for that."""
 
     def __init__(self, raster: Raster, format: str, limits: Limits) -> None:
         self._raster = raster
         self._limits = limits
         self._kept: _Decoded | None = None
         self._size = oriented_size(raster.header.size, raster.header.orientation)
-        self.description = _describe(raster.header, format, self._size)
+        self._narrowed = _narrowed(raster.header, limits)
+        self.description = _describe(raster.header, format, self._size, self._narrowed)
 
     def read_region(self, rect: Rect, size: Size, *, frame: int = 0) -> Pixels:
         """See `ImageSource`; a frame of another size is shown at the size of the first. Also raises MemoryError."""
         check_region(rect, size, self._size, self._limits)
+        self._check_narrowed(rect, size)
         if not 0 <= frame < self.description.frames:
             raise Unreadable("The picture has no such frame.")
         header = self._raster.header
@@ -97,6 +116,17 @@ class Photograph:
             raise IndexError("There is no such tile.")
         return None
 
+    def stored_samples(self) -> Samples | None:
+        """See `pixel_digest`."""
+        if self.description.frames != 1:
+            return None
+        with reading():
+            image = self._raster.load(0, 1)
+        bits = _SAMPLE_BITS.get(str(image.format))
+        if bits is None:
+            return None
+        return Samples(image.width, image.height, image.bands, bits, _strips(image))
+
     def close(self) -> None:
         self._kept = None
 
@@ -107,6 +137,13 @@ class Photograph:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _check_narrowed(self, rect: Rect, size: Size) -> None:
+        narrowed = self._narrowed
+        if narrowed is not None:
+            is_whole = (rect.width, rect.height) == (self._size.width, self._size.height)
+            if not is_whole or max(size.width, size.height) > narrowed.most_side:
+                raise LimitExceeded(narrowed.reason)
 
     def _shrink(self, part: Rect, wanted: Size) -> int:
         if not self._raster.can_shrink:
@@ -125,9 +162,10 @@ class Photograph:
         if kept is not None and kept.frame == frame and kept.shrink <= shrink:
             return kept.image
         loaded = self._raster.load(frame, shrink)
-        if loaded.width * loaded.height > self._limits.pixels:
-            raise LimitExceeded(_too_large(self._limits))
-        if _bytes(loaded) > _MOST_KEPT_BYTES:
+        most = self._limits.pixels if self._narrowed is None else self._limits.streamed_pixels
+        if loaded.width * loaded.height > most:
+            raise LimitExceeded(_decoded_whole(most))
+        if loaded.width * loaded.height * bytes_of_pixel(loaded) > _MOST_KEPT_BYTES:
             return loaded
         self._kept = None  # its memory is free before more is taken
         self._kept = _Decoded(frame, shrink, loaded.copy_memory(), loaded)
@@ -140,25 +178,42 @@ def _at_once(image: pyvips.Image) -> Pixels:
     return np.frombuffer(fetched, np.uint8).reshape(image.height, image.width, image.bands)
 
 
-def _bytes(image: pyvips.Image) -> int:
-    wide = {"uchar": 1, "char": 1, "ushort": 2, "short": 2}.get(str(image.format), 8)
-    return int(image.width * image.height * image.bands * wide)
+def _strips(image: pyvips.Image) -> Iterator[bytes]:
+    """The samples, some rows at a time, so that what is read as a stream is never in memory whole."""
+    with reading():
+        region = pyvips.Region.new(image)
+        for top in range(0, image.height, _STRIP_ROWS):
+            yield bytes(region.fetch(0, top, image.width, min(_STRIP_ROWS, image.height - top)))
 
 
 def _check(header: Header, limits: Limits) -> None:
     if header.size.width < 1 or header.size.height < 1:
         raise Unreadable("The picture has no pixels.")
-    if header.size.width * header.size.height > limits.pixels:
-        raise LimitExceeded(_too_large(limits))
     if header.frames > limits.directories:
         raise LimitExceeded(f"The picture has more than {limits.directories} frames.")
 
 
-def _too_large(limits: Limits) -> str:
-    return f"The picture has more than {limits.pixels} pixels, and can only be decoded whole."
+def _narrowed(header: Header, limits: Limits) -> _Narrowed | None:
+    """None for what can be shown in parts."""
+    pixels = header.size.width * header.size.height
+    if header.held_bytes:
+        most = min(limits.pixels, limits.held_bytes // header.held_bytes)
+        return _Narrowed(_decoded_whole(most), 0) if pixels > most else None
+    if pixels > limits.streamed_pixels:
+        return _Narrowed(_decoded_whole(limits.streamed_pixels), 0)
+    if pixels > limits.pixels:
+        return _Narrowed(
+            f"The picture has more than {limits.pixels} pixels, and is not stored in parts: it is only shown small.",
+            _SMALL_SIDE,
+        )
+    return None
 
 
-def _describe(header: Header, format: str, size: Size) -> Description:
+def _decoded_whole(most: int) -> str:
+    return f"The picture has more than {most} pixels, and can only be decoded whole: it is too large to be shown."
+
+
+def _describe(header: Header, format: str, size: Size, narrowed: _Narrowed | None) -> Description:
     facts: dict[str, str | int | bool] = {
         "channels": header.bands,
         "bits": header.bits,
@@ -170,9 +225,10 @@ def _describe(header: Header, format: str, size: Size) -> Description:
     return Description(
         format=format,
         size=size,
-        levels=(Level(size, 1.0),),
+        levels=() if narrowed else (Level(size, 1.0),),
         frames=max(1, header.frames),
         captured_at=header.exif.captured_at,
         facts=facts,
+        warnings=(narrowed.reason,) if narrowed else (),
         identity=tuple(sorted({*header.exif.identity, *header.identity})),
     )

@@ -8,7 +8,7 @@ Pixels are given as they are stored: a colour profile is named in the facts, not
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from pinakes.imaging import colors, directories, ome, regions
+from pinakes.imaging.bytesources import ByteSource, NeedsWhole
 from pinakes.imaging.directories import Directory, Tiff
 from pinakes.imaging.segments import Pages, StoredPicture
 from pinakes.imaging.source import (
@@ -29,6 +30,8 @@ from pinakes.imaging.source import (
     StoredTile,
     Unreadable,
 )
+from pinakes.imaging.splicing import Splicer
+from pinakes.imaging.tilemap import TileMap
 
 _REDUCED: Final = 1
 """Of the field NewSubfileType: a smaller copy of another picture of the file."""
@@ -55,18 +58,41 @@ class _Layout:
     warnings: tuple[str, ...]
 
 
-def open_tiff(path: Path, limits: Limits = DEFAULT_LIMITS) -> "TiffPyramid":
-    """Opens a TIFF file of any layout. Raises Unreadable, LimitExceeded."""
-    tiff = Tiff(path, limits)
+def open_tiff(file: Path | ByteSource, limits: Limits = DEFAULT_LIMITS) -> "TiffPyramid":
+    """Opens a TIFF file of any layout, by its path or its bytes, and owns those. Raises Unreadable, LimitExceeded."""
+    tiff = Tiff(file, limits)
     try:
-        return TiffPyramid(tiff, Pages(path), limits)
+        return TiffPyramid(tiff, Pages(file), limits)
     except BaseException:
         tiff.close()
         raise
 
 
+def open_distant(
+    file: ByteSource, levels: Sequence[Level], *, only_plain: bool, limits: Limits = DEFAULT_LIMITS
+) -> "TiffPyramid":
+    """Opens a TIFF file of which not all is there, and owns it.
+
+    levels: as they are known from who had all of it.   only_plain: nothing else than plain tiles of them is shown, for
+    the rest is up to another reader.
+    Raises NeedsWhole if it has other levels to this reader; Unreadable, LimitExceeded.
+    """
+    pyramid = open_tiff(file, limits)
+    found = [(level.size, level.tile) for level in pyramid.description.levels]
+    if found != [(level.size, level.tile) for level in levels]:
+        pyramid.close()
+        raise NeedsWhole("The file has other levels than those that are known.")
+    pyramid.only_plain = only_plain
+    return pyramid
+
+
 class TiffPyramid:
-    """An open TIFF file. An ImageSource; owns the files it is given."""
+    """An open TIFF file. An ImageSource; owns the files it is given.
+
+    only_plain: whether NeedsWhole is raised for what does not lie in plain tiles that are all there.
+    """
+
+    only_plain = False
 
     def __init__(self, tiff: Tiff, pages: Pages, limits: Limits) -> None:
         self._tiff, self._pages, self._limits = tiff, pages, limits
@@ -80,6 +106,8 @@ class TiffPyramid:
         self._shade(pictures)
 
         def read(level: int, part: Rect) -> Pixels:
+            if self.only_plain and not pictures[level].has_all(part):
+                raise NeedsWhole("This part of the picture is not stored in plain tiles.")
             return pictures[level].read(part)
 
         return regions.read_scaled(_levels(pictures), read, rect, size, self._limits)
@@ -94,11 +122,13 @@ class TiffPyramid:
 
     def stored_tile(self, level: int, column: int, row: int) -> StoredTile | None:
         """As ImageSource says: of the first frame."""
-        pictures = self._frame(0)
-        if not 0 <= level < len(pictures):
-            raise IndexError("there is no such level")
-        splicer = pictures[level].splicer
+        splicer = self._splicer(level)
         return None if splicer is None else splicer.stored_tile(column, row)
+
+    def tile_map(self, level: int) -> TileMap | None:
+        """As MappedSource says: of the first frame."""
+        splicer = self._splicer(level)
+        return None if splicer is None else splicer.map()
 
     def close(self) -> None:
         """Closes the file; more than once is once."""
@@ -113,6 +143,12 @@ class TiffPyramid:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _splicer(self, level: int) -> Splicer | None:
+        pictures = self._frame(0)
+        if not 0 <= level < len(pictures):
+            raise IndexError("there is no such level")
+        return pictures[level].splicer
 
     def _frame(self, frame: int) -> tuple[StoredPicture, ...]:
         """The levels of a frame, largest first. Raises Unreadable."""

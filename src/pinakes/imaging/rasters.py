@@ -17,7 +17,7 @@ import numpy as np
 import pyvips
 
 from pinakes.imaging.exif import NO_EXIF, Exif, parse_exif, read_exif
-from pinakes.imaging.source import ImagingError, Size, Unreadable
+from pinakes.imaging.source import ImagingError, Size, Unreadable, is_lack_of_memory
 
 # One path may hold other bytes next time, and what is worth keeping is kept by who knows how much memory there is.
 pyvips.cache_set_max(0)
@@ -30,16 +30,23 @@ _PROFILE: Final = "icc-profile-data"
 _SRGB_MARK: Final = b"sRGB IEC61966-2"
 """In the description of the profile that most cameras write: their pixels are sRGB already."""
 
-_OUT_OF_MEMORY: Final = ("out of memory", "insufficient memory")
-"""As libvips and libjpeg say it."""
-
 _MOST_BANDS: Final = 64
+
+_HELD_BYTES: Final = {"gifload": 9, "webpload": 20, "heifload": 16, "heic": 16, "bmp": 14}
+"""Of memory for each pixel, by loader, as measured: the decoder's own buffers, and the copies on the way from them."""
+
+_INTERLACED_TIMES: Final = 3
+"""Likewise, for each byte of a PNG or JPEG that comes in passes over the whole picture."""
 _TELLING: Final = {"xmp-data": "XMP", "iptc-data": "IPTC", "image-description": "TIFF description"}
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """size: as stored.   orientation: EXIF, 1 to 8.   bits: of one sample.   identity: as in `Description`."""
+    """size: as stored.   orientation: EXIF, 1 to 8.   bits: of one sample.   identity: as in `Description`.
+
+    held_bytes: of memory for each pixel while it is decoded, for what is in memory whole then; 0 for what is decoded
+    row by row.
+    """
 
     size: Size
     bands: int
@@ -49,6 +56,7 @@ class Header:
     has_profile: bool = False
     exif: Exif = NO_EXIF
     identity: tuple[str, ...] = ()
+    held_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,7 @@ def reading() -> Iterator[None]:
         raise
     except Exception as error:
         # Besides libvips' own error, Pillow and pi_heif raise many kinds on damaged files.
-        if any(words in str(error).lower() for words in _OUT_OF_MEMORY):
+        if is_lack_of_memory(error):
             raise MemoryError from error
         raise Unreadable("The picture is damaged or cut off, or of a kind that is not read.") from error
 
@@ -161,7 +169,19 @@ def _header(image: pyvips.Image, path: Path, loader: str) -> Header:
         has_profile=_PROFILE in fields,
         exif=exif,
         identity=tuple(sorted(tells)),
+        held_bytes=_INTERLACED_TIMES * bytes_of_pixel(image) if _is_interlaced(image) else _HELD_BYTES.get(loader, 0),
     )
+
+
+def _is_interlaced(image: pyvips.Image) -> bool:
+    """Whether no row is complete before the end of the file."""
+    return bool(image.get_typeof("interlaced") and image.get("interlaced"))
+
+
+def bytes_of_pixel(image: pyvips.Image) -> int:
+    """Of memory, for all bands of one pixel."""
+    wide = {"uchar": 1, "char": 1, "ushort": 2, "short": 2}.get(str(image.format), 8)
+    return int(image.bands * wide)
 
 
 def _open_bmp(path: Path) -> Raster:
@@ -175,7 +195,7 @@ def _open_bmp(path: Path) -> Raster:
         with Image.open(path, formats=("BMP",)) as opened:
             return _from_array(np.asarray(opened.convert("RGB")))
 
-    return Raster(Header(size, 3, 8), image_of)
+    return Raster(Header(size, 3, 8, held_bytes=_HELD_BYTES["bmp"]), image_of)
 
 
 def _open_heic(path: Path) -> Raster:
@@ -199,6 +219,7 @@ def _open_heic(path: Path) -> Raster:
         has_profile=bool(profile),
         exif=parse_exif(block) if block else NO_EXIF,
         identity=("XMP",) if shown.info.get("xmp") else (),
+        held_bytes=_HELD_BYTES["heic"],
     )
     return Raster(header, image_of)
 

@@ -15,9 +15,6 @@ from pinakes.imaging.source import Level, LimitExceeded, Limits, Pixels, Rect, S
 
 BLOCK_PIXELS: Final = 16 * 1024 * 1024
 
-_READ_IN_BLOCKS: Final = 8
-"""How many times more pixels may be read for one region than may be decoded whole: they cost time, not memory."""
-
 ReadLevel = Callable[[int, Rect], Pixels]
 """The pixels of one level within a rectangle of that level, unscaled."""
 
@@ -32,7 +29,7 @@ def read_scaled(levels: Sequence[Level], read: ReadLevel, rect: Rect, size: Size
     assert full is not None
     index = geometry.choose_level(levels, rect, size)
     part = geometry.level_rect(rect, full, levels[index].size)
-    if part.width * part.height > _READ_IN_BLOCKS * limits.pixels:
+    if part.width * part.height > limits.streamed_pixels:
         raise LimitExceeded("Too many pixels would have to be read: the picture is not stored at a smaller size.")
     if (part.width, part.height) == (size.width, size.height):
         return read(index, part)

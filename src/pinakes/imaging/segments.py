@@ -7,7 +7,7 @@ Everything else is decoded by tifffile, after a look at what the segment says it
 import logging
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final, cast
 
 import numpy as np
 import simplejpeg
@@ -15,8 +15,9 @@ import tifffile
 from numpy.typing import NDArray
 
 from pinakes.imaging import colors, directories, splicing
+from pinakes.imaging.bytesources import ByteSource, Stream
 from pinakes.imaging.directories import Directory, Tiff
-from pinakes.imaging.source import LimitExceeded, Limits, Pixels, Rect, Size, Unreadable
+from pinakes.imaging.source import ImagingError, LimitExceeded, Limits, Pixels, Rect, Size, Unreadable
 
 # It logs what it finds in damaged files, in the files' own words.
 logging.getLogger("tifffile").disabled = True
@@ -35,19 +36,26 @@ Samples = NDArray[Any]
 
 
 class Pages:
-    """tifffile's view of a file, opened when it is first asked for. Closed by `close`."""
+    """tifffile's view of a file, opened when it is first asked for. Closed by `close`.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    file: its path, or its bytes, which stay open.
+    """
+
+    def __init__(self, file: Path | ByteSource) -> None:
+        self._stored = file
         self._file: tifffile.TiffFile | None = None
 
     def page(self, directory: Directory) -> tifffile.TiffPage:
         """The directory as tifffile sees it. Raises Unreadable."""
         try:
             if self._file is None:
-                self._file = tifffile.TiffFile(self._path)
+                stored = self._stored
+                file = stored if isinstance(stored, Path) else cast(IO[bytes], Stream(stored))
+                self._file = tifffile.TiffFile(file)
             self._file.filehandle.seek(directory.offset)
             return tifffile.TiffPage(self._file, 0)
+        except ImagingError:
+            raise
         except Exception as error:  # whatever a library raises on bytes from a stranger
             raise Unreadable("The TIFF file is damaged.") from error
 

@@ -34,6 +34,8 @@ from pinakes.imaging.source import (
     StoredTile,
     Unreadable,
 )
+from pinakes.imaging.splicing import Splicer
+from pinakes.imaging.tilemap import TileMap
 
 _PLAIN_TILES: Final = {"aperio", GENERIC}
 """Those whose levels are directories of the TIFF file, tile for tile."""
@@ -109,12 +111,13 @@ class Slide:
 
     def stored_tile(self, level: int, column: int, row: int) -> StoredTile | None:
         """As ImageSource says."""
-        if not 0 <= level < len(self._levels):
-            raise IndexError("there is no such level")
-        plain = self._plain.get(level)
-        if plain is not None and plain.splicer is not None:
-            return plain.splicer.stored_tile(column, row)
-        return None
+        splicer = self._splicer(level)
+        return None if splicer is None else splicer.stored_tile(column, row)
+
+    def tile_map(self, level: int) -> TileMap | None:
+        """As MappedSource says."""
+        splicer = self._splicer(level)
+        return None if splicer is None else splicer.map()
 
     def close(self) -> None:
         """Closes the file; more than once is once."""
@@ -133,6 +136,12 @@ class Slide:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _splicer(self, level: int) -> Splicer | None:
+        if not 0 <= level < len(self._levels):
+            raise IndexError("there is no such level")
+        plain = self._plain.get(level)
+        return None if plain is None else plain.splicer
 
     def _read(self, level: int, part: Rect) -> Pixels:
         plain = self._plain.get(level)

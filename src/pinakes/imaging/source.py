@@ -36,15 +36,22 @@ class Limits:
     """What reading one picture may take.
 
     pixels: of a picture that can only be decoded whole.   directories: of a TIFF, frames of a DICOM or of an animation.
+    held_bytes: of memory, for a picture that is in memory whole while it is decoded.
+    streamed_pixels: of what is read part after part, to be shown small.
     output_pixels: of what one call gives back.
     """
 
     pixels: int = 300_000_000
+    held_bytes: int = 1536 * 1024 * 1024
+    streamed_pixels: int = 5_000_000_000
     directories: int = 10_000
     output_pixels: int = 64 * 1024 * 1024
 
 
 DEFAULT_LIMITS: Final = Limits()
+
+_OUT_OF_MEMORY: Final = ("out of memory", "insufficient memory", "cannot allocate memory")
+"""As libvips, libjpeg, OpenSlide and the system say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +88,15 @@ class Level:
 class Description:
     """What is known of a picture without decoding a pixel.
 
-    format: as in `formats`.   levels: largest first, at least one for what has pixels, none for what has not (a disk).
+    format: as in `formats`.   levels: largest first; none for what has no pixels (a disk), and none, with a warning,
+    for what has too many to be shown in parts, which may still be read whole, in small.
     mpp: micrometres per pixel, x and y.   frames: how many there are; the picture shown is the first.
     associated: names of pictures beside it, such as "label", "macro", "thumbnail".
     captured_at: when it was taken, as ISO 8601, with an offset if it is known.
     facts: more, as JSON; nothing that tells who is shown.   warnings: for people.
     identity: what in the file tells who is shown, by name of the field (values are not kept), such as "EXIF GPS".
+    pixel_digest: as in `imaging.pixel_digest`, once somebody has computed it: it takes decoding.
+    study: the same for the pictures of one DICOM study, and for no others; its UID is not to be had from it.
     """
 
     format: str
@@ -99,6 +109,8 @@ class Description:
     facts: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     identity: tuple[str, ...] = ()
+    pixel_digest: str | None = None
+    study: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +149,11 @@ class ImageSource(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+def is_lack_of_memory(error: Exception) -> bool:
+    """Whether a library says in its own words that there was not enough memory: that is no damage of the file."""
+    return any(words in str(error).lower() for words in _OUT_OF_MEMORY)
 
 
 def largest_of(levels: Sequence[Level]) -> Size | None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pinakes.imaging import directories
 from pinakes.imaging.directories import Directory, Tiff
 from pinakes.imaging.source import Size, StoredTile, Unreadable
+from pinakes.imaging.tilemap import MOST_TILE_BYTES, MOST_TILES, Splice, TileMap
 
 JPEG: Final = 7
 """Of the field Compression: JPEG as the Technical Note has it, not the older kind of TIFF 6.0."""
@@ -29,7 +30,6 @@ _FRAMES: Final = {0xC0, 0xC1, 0xC2}
 """Baseline, extended and progressive with Huffman coding: what every viewer decodes."""
 
 _ADOBE_RGB: Final = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
-_MOST_TILE_BYTES: Final = 64 * 1024 * 1024
 
 
 class StoredTiles:
@@ -62,9 +62,24 @@ class StoredTiles:
             raise IndexError("there is no such tile")
         index = row * self.columns + column
         count = int(self._counts[index])
-        if count > _MOST_TILE_BYTES:
+        if count > MOST_TILE_BYTES:
             raise Unreadable("A tile of the TIFF file is larger than 64 MiB.")
         return self._tiff.read(int(self._offsets[index]), count) if count else b""
+
+    def map(self, splice: Splice) -> TileMap | None:
+        """Where they all lie; None for too many tiles, or too large ones."""
+        number = self.columns * self.rows
+        counts = self._counts[:number]
+        if number > MOST_TILES or counts.max() > MOST_TILE_BYTES:
+            return None
+        offsets = self._offsets[:number].astype("<u8")
+        return TileMap(self.size, self.tile, offsets.tobytes(), counts.astype("<u4").tobytes(), splice)
+
+    @property
+    def first(self) -> tuple[int, int] | None:
+        """Column and row of the first tile that was not left out."""
+        found = np.flatnonzero(self._counts[: self.columns * self.rows])
+        return (int(found[0]) % self.columns, int(found[0]) // self.columns) if found.size else None
 
 
 class Splicer:
@@ -75,8 +90,7 @@ class Splicer:
         self._photometric = photometric
         self._tables = tables
         self._table_markers = _markers_of(tables)
-        self._head = b""
-        self._insertion = b""
+        self._splice: Splice | None = None
 
     def whole(self, column: int, row: int) -> bytes | None:
         """The JPEG of one tile, with its empty part if it lies at an edge; None if it cannot be given away as it is.
@@ -85,11 +99,12 @@ class Splicer:
         """
         stored = self.tiles.read(column, row)
         # The tiles of a directory begin alike; what was judged once is not judged again.
-        if not (self._head and stored.startswith(self._head)) and not self._judge(stored):
-            return None
-        if not stored.endswith((_EOI, _EOI + b"\0")):
-            return None
-        return b"".join((_SOI, self._insertion, memoryview(stored)[2:]))
+        if self._splice is None or not stored.startswith(self._splice.head):
+            judged = self._judged(stored)
+            if judged is None:
+                return None
+            self._splice = judged
+        return self._splice.whole(stored)
 
     def stored_tile(self, column: int, row: int) -> StoredTile | None:
         """As `whole`, for viewers: None also for a tile that shows anything beyond the picture's edge."""
@@ -100,27 +115,36 @@ class Splicer:
         jpeg = self.whole(column, row)
         return None if jpeg is None else StoredTile(jpeg, tile)
 
-    def _judge(self, stored: bytes) -> bool:
-        """Whether a tile that begins like this is shown right by any viewer once the missing pieces are put in."""
+    def map(self) -> TileMap | None:
+        """What others need to do as `stored_tile` does, for tiles that begin like the first; None if there is none.
+
+        Raises Unreadable.
+        """
+        first = self.tiles.first
+        if first is None or self.whole(*first) is None or self._splice is None:
+            return None
+        return self.tiles.map(self._splice)
+
+    def _judged(self, stored: bytes) -> Splice | None:
+        """What makes a tile that begins like this one that any viewer shows right; None if nothing does."""
         try:
             head = _Head(stored)
         except ValueError:
-            return False
+            return None
         right_frame = (
             head.size == self.tiles.tile and head.precision == 8 and len(head.components) == _SAMPLES[self._photometric]
         )
         if not right_frame or not head.is_plain or not {_DQT, _DHT} <= head.markers | self._table_markers:
-            return False
+            return None
         insertion = self._tables
         if self._photometric == _RGB:
             # JFIF outranks Adobe for some viewers; a file that says both, or another transform, is decoded instead.
             if head.has_jfif or head.adobe_transform not in (None, 0):
-                return False
+                return None
             insertion = insertion if head.adobe_transform == 0 else _ADOBE_RGB + insertion
         elif self._photometric == _YCBCR and not _is_taken_for_ycbcr(head):
-            return False
-        self._head, self._insertion = stored[: head.length], insertion
-        return True
+            return None
+        return Splice(stored[: head.length], insertion)
 
 
 def splicer_of(tiff: Tiff, directory: Directory) -> Splicer | None:

@@ -40,13 +40,17 @@ def build(settings: Settings) -> ASGIApp:
         scratch=settings.scratch,
         allowed_origins=settings.allowed_origins,
         places={api.name: Place(settings.path_of(api.name), settings.host_of(api.name)) for api in found_apis()},
+        session_seconds=settings.session_seconds,
     )
     maintenance = Maintenance(
-        archive, every_seconds=settings.sweep_every_seconds, min_age_seconds=settings.sweep_min_age_seconds
+        archive,
+        every_seconds=settings.sweep_every_seconds,
+        min_age_seconds=settings.sweep_min_age_seconds,
+        scratch_folder=settings.scratch,
     )
     application = Mounts(
         _mounts(settings, context),
-        on_start=[lambda: _recover(archive), maintenance.start],
+        on_start=[lambda: _recover(archive), maintenance.start, archive.renditions.start],
         on_stop=[maintenance.stop, bridge.close, archive.close],
         trusted=trusted,
     )

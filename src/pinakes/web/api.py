@@ -20,6 +20,7 @@ class ApiContext:
     scratch: a folder for nameless files, on a real disk and not to be read by others.
     allowed_origins: web origins whose pages may call an API that answers browsers, in lower case.
     places: where every API is mounted, by its name, for those that name addresses in others.
+    session_seconds: how long a login of a browser lasts.
     """
 
     archive: Archive
@@ -30,6 +31,7 @@ class ApiContext:
     scratch: Path
     allowed_origins: tuple[str, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict)
+    session_seconds: int = 12 * 3600
 
 
 @dataclass(frozen=True, slots=True)

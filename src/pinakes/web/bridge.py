@@ -3,11 +3,19 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Later(Generic[R]):
+    """What is left of an operation that has done what takes no waiting. finish: does it; may leave something, too."""
+
+    finish: "Callable[[], R | Later[R]]"
 
 
 class Bridge:
@@ -30,6 +38,13 @@ class Bridge:
         if self._inline:
             return fn(*args, **kwargs)
         return await self.thread(fn, *args, **kwargs)
+
+    async def begin(self, fn: Callable[P, R | Later[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+        """The same for a function that may leave the longer part of its work: that is done in a thread."""
+        if not self._inline:
+            return await self.thread(lambda: _finished(fn(*args, **kwargs)))
+        begun = fn(*args, **kwargs)
+        return await self.thread(_finished, begun) if isinstance(begun, Later) else begun
 
     async def thread(self, fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a function in a thread.
@@ -62,3 +77,9 @@ async def settled(future: "asyncio.Future[R]") -> R:
             future.exception()  # looked at, or the loop reports it as never retrieved
         raise cancelled
     return future.result()
+
+
+def _finished(begun: R | Later[R]) -> R:
+    while isinstance(begun, Later):
+        begun = begun.finish()
+    return begun

@@ -5,15 +5,21 @@ What a credential looks like, and what becomes of a bad one, is each API's own: 
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
-from typing import TypeVar
+from contextlib import suppress
+from typing import ClassVar, Final, TypeVar
 
 from starlette.requests import Request
 
 from pinakes.core.actor import Actor
 from pinakes.core.archive import Archive
+from pinakes.core.errors import Unauthenticated
 from pinakes.web.bridge import Bridge
+from pinakes.web.origin import Origins
+from pinakes.web.sessions import session_of
 
 R = TypeVar("R")
+
+_SCHEMES: Final = frozenset({"bearer", "token"})
 
 
 class Callers(ABC):
@@ -50,6 +56,36 @@ class Callers(ABC):
     def _looking(self, request: Request, operation: Callable[[Actor], R]) -> R:
         with self._archive.database.read():
             return operation(self.actor(request))
+
+
+class PageCallers(Callers):
+    """Those who ask an API that pages of the archive use too.
+
+        Authorization: Bearer <token>      or `Token <token>`; the word in any case
+        Cookie: pinakes-session=<token>    a session (`sessions`); looked at only without the header
+
+    Without either the caller is anonymous. A token that is shown must be good, also where none is needed; a session
+    that has ended is none, since browsers send its cookie of their own accord.
+    """
+
+    api: ClassVar[str]
+
+    def __init__(self, archive: Archive, bridge: Bridge, origins: Origins) -> None:
+        super().__init__(archive, bridge)
+        self._origins = origins
+
+    def actor(self, request: Request) -> Actor:
+        """Raises Unauthenticated for a bad token, and for a session that may not change anything."""
+        if "authorization" in request.headers:
+            token = token_of(request, _SCHEMES)
+            if token is None:
+                raise Unauthenticated
+            return self._archive.credentials.actor(self.api, token)
+        session = session_of(request, self._origins)
+        if session is not None:
+            with suppress(Unauthenticated):
+                return self._archive.credentials.actor(self.api, session)
+        return Actor(self.api)
 
 
 def token_of(request: Request, schemes: Collection[str]) -> str | None:

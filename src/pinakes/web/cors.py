@@ -1,8 +1,8 @@
 """Letting pages of other web origins call an API (the CORS part of the Fetch standard).
 
-Only origins that were allowed by name are answered, each with its own name; or any, where an API says so. No cookies
-are spoken of: the APIs take their credentials from a header that a page must set itself, or from the address, so
-`Access-Control-Allow-Credentials` is never sent.
+Only origins that were allowed by name are answered, each with its own name; or any, where an API says so. Their pages
+show a token in a header or a link in the address. Sessions are for pages of our own alone (`sessions`):
+`Access-Control-Allow-Credentials` is never sent, so that no other page reads the answer to a cookie.
 """
 
 from collections.abc import Iterable

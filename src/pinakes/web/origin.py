@@ -13,6 +13,7 @@ from starlette.types import Scope
 
 _HOST = re.compile(rb"[A-Za-z0-9.:\[\]-]{1,255}")
 _PORT = re.compile(r":[0-9]*\Z")
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 MOUNT = "pinakes.mount"
 """In a scope: the path at which the API is mounted, without a final slash; "" at the root."""
@@ -56,6 +57,12 @@ class Origins:
     def base_url(self, scope: Scope) -> str:
         """The absolute URL of the API that serves this request, without a final slash."""
         return origin(scope, self)
+
+    def web_origin(self, scope: Scope) -> str:
+        """Scheme, host and port of the same, as a browser writes them in `Origin`: in lower case, no usual port."""
+        scheme, _, rest = origin(scope, self).lower().partition("://")
+        host = rest.partition("/")[0]
+        return f"{scheme}://{host.removesuffix(_USUAL_PORTS[scheme])}"
 
     def neighbour_url(self, scope: Scope, place: Place) -> str | None:
         """The same of another API, as the client of this request can reach it; None where nobody can tell."""

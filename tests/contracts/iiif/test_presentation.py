@@ -1,5 +1,6 @@
 """Manifests of the Presentation API 3.0: of an image, a patient's timeline, a study."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from pinakes.core.clock import DAY
 from pinakes.core.renditions.series import LABORATORY
 from tests.conftest import MovableClock
 from tests.contracts.iiif.conftest import BASE, PHOTOGRAPH, Client, World
+from tests.imaging.making_dicom import ramp, write_dicom
 from tests.imaging.making_photographs import exif, saved
 from tests.statements import counted_statements
 
@@ -126,9 +128,42 @@ def test_a_study_has_its_slides(lasting_world: World) -> None:
     assert manifest["id"] == f"{BASE}/presentation/studies/S%2F1%20%C3%BC"
 
 
+def test_the_images_of_a_dicom_study_are_together_and_its_uid_is_told_nowhere(world: World, tmp_path: Path) -> None:
+    """Issue 4, item 4: a manifest for a study. On both backends."""
+    ana, lab = world.user("ana"), world.user("lena", Kind.SLIDE)
+    uid = "1.2.826.0.1.3680043.8.498.77"
+
+    def of_study(name: str, number: str) -> bytes:
+        return write_dicom(tmp_path / name, ramp(200, 300, step=1), StudyInstanceUID=number).read_bytes()
+
+    patient_id = world.patient("ana")
+    images = [world.clinical("ana", patient_id, of_study(name, uid), ClinicalType.XRAY) for name in "ab"]
+    other = world.clinical("ana", patient_id, of_study("c", f"{uid}.1"), ClinicalType.XRAY)
+    foreign, plain = world.slide("lena", of_study("d", uid)), world.clinical("ana", patient_id)
+    read(world, [*images, other, foreign, plain])
+    for image_id in images:
+        manifest = ana.document(f"/presentation/images/{image_id}/study")
+        assert images_of(manifest) == images
+        (whole,) = ana.document(f"/presentation/images/{image_id}")["partOf"]
+        assert whole == {"id": manifest["id"], "type": "Manifest"}
+        assert uid not in ana.get(whole["id"]).text
+    assert images_of(ana.document(f"/presentation/images/{other}/study")) == [other]
+    assert images_of(lab.document(f"/presentation/images/{foreign}/study")) == [foreign]
+    for client, image_id in ((ana, foreign), (lab, images[0]), (world.stranger(), images[0])):
+        assert client.get(f"/presentation/images/{image_id}/study").status_code == 404
+    assert "partOf" not in ana.document(f"/presentation/images/{plain}")
+    assert ana.get(f"/presentation/images/{plain}/study").status_code == 404
+    link = world.link("ana", images[0])
+    assert "partOf" not in world.stranger().document(f"/view/{link}/presentation/images/{images[0]}")
+    assert world.stranger().get(f"/view/{link}/presentation/images/{images[0]}/study").status_code == 401
+
+
 @pytest.mark.parametrize(
     "path",
     [
+        "images/99999/study",
+        "images/x/study",
+        "images/" + "9" * 5000 + "/study",
         "patients/99999",
         "patients/0",
         "patients/x",

@@ -117,6 +117,9 @@ def test_a_list_is_walked_by_cursors_and_holds_what_one_may_read(world: World, i
         "max_height=x",
         "captured_from=2024-05-01",
         "captured_before=yesterday",
+        "pixel_digest=",
+        f"pixel_digest={'A' * 64}",
+        f"pixel_digest={'a' * 65}",
         "captured_from=%ff",
         "cursor=x",
         "limit=201",
@@ -142,6 +145,11 @@ def test_a_description_tells_all_that_was_read(world: World, ina: Client) -> Non
     assert (read["image_id"], read["version"], read["format"]) == (image_id, "1.0", "jpeg")
     assert [(level["width"], level["height"], level["downsample"]) for level in read["levels"]] == [(200, 100, 1.0)]
     assert read == ina.get(f"{path}?version=1.0").json()
+    again = keep(world.archive, "ina", Kind.SLIDE, photograph(200, 100, "2020:01:01 00:00:00"))
+    assert ids(ina, f"?pixel_digest={read['pixel_digest']}") == [image_id]
+    read_all(world.archive)
+    assert ids(ina, f"?pixel_digest={read['pixel_digest']}") == [again, image_id]
+    assert ids(world.user("oli", Kind.SLIDE), f"?pixel_digest={read['pixel_digest']}") == []
     assert ina.get(f"{path}?version=2.0").status_code == 404
 
 

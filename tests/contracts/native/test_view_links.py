@@ -68,8 +68,19 @@ def test_a_link_opens_nothing_else(world: World, pat: Client, nobody: Client, im
     for path in (f"3/{other}/info.json", f"3/{other}/full/64,/0/default.jpg", f"dzi/{other}.dzi"):
         assert nobody.get(f"{ORIGIN}/iiif/view/{link['token']}/{path}").status_code == 401
         assert nobody.get(f"{ORIGIN}/iiif/{path}?token={link['token']}").status_code == 401
-    for path in ("/images", f"/images/{image_id}", f"/images/{image_id}/thumbnail"):
-        assert nobody.get(path, headers={"Authorization": f"Bearer {link['token']}"}).status_code == 401
+
+
+def test_a_link_is_nothing_to_this_api(pat: Client, nobody: Client, image_id: int) -> None:
+    """Neither as a token, nor as a session, nor in an address as the IIIF API has it."""
+    token = made(pat, image_id)["token"]
+    for path in (f"/images/{image_id}", f"/images/{image_id}/thumbnail", f"/images/{image_id}/description"):
+        for scheme in ("Bearer", "Token"):
+            assert nobody.get(path, headers={"Authorization": f"{scheme} {token}"}).status_code == 401
+        for name in ("pinakes-session", "__Host-pinakes-session"):
+            assert nobody.get(path, headers={"Cookie": f"{name}={token}"}).status_code == 404
+        assert nobody.get(f"{path}?token={token}").status_code == 404
+        assert nobody.get(f"/view/{token}{path}").status_code == 404
+    assert nobody.post(f"/images/{image_id}/view-links?token={token}", json={}).status_code == 401
 
 
 def test_a_link_ends(pat: Client, nobody: Client, image_id: int, clock: MovableClock) -> None:

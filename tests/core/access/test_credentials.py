@@ -118,6 +118,20 @@ def test_a_login_token_lives_while_it_is_used_and_dies_idle(
         credentials.actor("tscharts", token)
 
 
+def test_a_login_with_an_end_lives_till_then_used_or_not(
+    credentials: Credentials, accounts: Users, clock: MovableClock
+) -> None:
+    end = clock.now + 2 * LOGIN_IDLE_US
+    actor, token = credentials.login("native", "ana", PASSWORD, HERE, expires_at=end)
+    (listed,) = credentials.list("ana")
+    assert (listed.id, listed.expires_at, listed.lapses_at) == (actor.token_id, end, end)
+    clock.advance(2 * LOGIN_IDLE_US - 1)
+    assert credentials.actor("native", token).token_id == actor.token_id
+    clock.advance(1)
+    with pytest.raises(Unauthenticated):
+        credentials.actor("native", token)
+
+
 def test_a_name_counts_in_any_case(credentials: Credentials, accounts: Users) -> None:
     actor, _ = credentials.login("tscharts", "aNa", PASSWORD, HERE)
     assert actor.name == "Ana"

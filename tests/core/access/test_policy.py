@@ -5,7 +5,7 @@ The oracle is built from the made-up world itself, not from what the database sa
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -488,6 +488,10 @@ def test_who_edits_may_change_and_who_changes_or_oversees_may_read(
         assert actor.has_kind(facts.kind)
     assert policy.may_edit(actor, facts, NOW) <= policy.may_change(actor, facts, NOW)
     assert policy.may_oversee(actor, facts, NOW) <= policy.may_read(actor, facts, NOW)
+    assert policy.may_see_identity(actor, facts, NOW) == policy.may_change(actor, facts, NOW)
+    with_a_link = replace(actor, may_identify=False)
+    assert not policy.may_see_identity(with_a_link, facts, NOW)
+    assert policy.may_read(with_a_link, facts, NOW) == policy.may_read(actor, facts, NOW)
 
 
 @given(

@@ -1,6 +1,8 @@
 """View links: what they let one do, and how soon not any more."""
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,14 +10,15 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from pinakes.core import audit
-from pinakes.core.access.view_links import MOST_SECONDS
+from pinakes.core.access.view_links import MOST_SECONDS, ViewLinks
 from pinakes.core.actor import Actor, Kind, Permission, Resource, Scope
-from pinakes.core.archive import Archive
+from pinakes.core.archive import Archive, assemble
 from pinakes.core.catalogue.machines import NewMachine
 from pinakes.core.clock import DAY, SECOND
+from pinakes.core.db.engine import Database
 from pinakes.core.db.schema import secrets
 from pinakes.core.errors import ImageUnknown, InvalidFields, ScopeMissing, Unauthenticated
-from tests.conftest import MovableClock
+from tests.conftest import Backend, MovableClock
 
 SYSTEM = Actor(api="cli")
 
@@ -53,10 +56,11 @@ def is_refused(archive: Archive, link: str, image_id: int) -> bool:
 
 def test_a_link_stands_for_its_maker_who_may_only_read(archive: Archive, ana: Actor, image_id: int) -> None:
     link = archive.view_links.create(ana, image_id, 60)
-    seen = archive.view_links.actor(link, image_id, api="iiif")
-    assert (seen.user_id, seen.token_id, seen.kinds, seen.api) == (ana.user_id, ana.token_id, ana.kinds, "iiif")
+    seen = archive.view_links.actor(link, image_id)
+    assert (seen.user_id, seen.token_id, seen.kinds, seen.api) == (ana.user_id, ana.token_id, ana.kinds, "view-link")
     assert [seen.may(Resource.IMAGE, permission) for permission in Permission] == [True, False, False]
     assert not seen.may(Resource.NAMESPACE, Permission.READ)
+    assert (ana.may_identify, seen.may_identify) == (True, False)
     assert archive.images.get(seen, image_id).id == image_id
 
 
@@ -126,12 +130,29 @@ def test_making_a_link_is_in_the_trail_and_the_link_is_not(archive: Archive, ana
     assert link not in repr(event) + repr(kept)
 
 
-def test_processes_share_the_key(archive: Archive, ana: Actor, image_id: int) -> None:
-    from pinakes.core.access.view_links import ViewLinks
-
+def test_a_link_outlives_a_restart_and_is_known_to_every_server(
+    backend: Backend, archive: Archive, ana: Actor, image_id: int, tmp_path: Path, clock: MovableClock
+) -> None:
+    """The key is in the database; of several servers that make it at once, one's is kept."""
     link = archive.view_links.create(ana, image_id, 60)
-    other = ViewLinks(archive.database, archive.credentials, archive.clock)
-    assert other.actor(link, image_id).user_id == ana.user_id
+    database = Database(backend.database_url)
+    elsewhere = assemble(database, backend.store, journal_directory=tmp_path / "elsewhere", clock=clock)
+    try:
+        assert elsewhere.view_links.actor(link, image_id).user_id == ana.user_id
+        theirs = elsewhere.view_links.create(ana, image_id, 60)
+    finally:
+        elsewhere.close()
+    assert archive.view_links.actor(theirs, image_id).user_id == ana.user_id
+
+
+def test_servers_that_begin_at_once_sign_alike(archive: Archive, ana: Actor, image_id: int) -> None:
+    def create(_: int) -> str:
+        return ViewLinks(archive.database, archive.credentials, archive.clock).create(ana, image_id, 60)
+
+    with ThreadPoolExecutor(8) as threads:
+        links = set(threads.map(create, range(8)))
+    assert len(links) == 1
+    assert not is_refused(archive, links.pop(), image_id)
 
 
 ONE_BACKEND = pytest.mark.parametrize("backend", ["sqlite-disk"], indirect=True)

@@ -3,15 +3,17 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from pinakes.core.content.content import Content
+from pinakes.core.content.content import Content, DistantContent
 from pinakes.core.content.copies import HEAD_BYTES, TAIL_BYTES, Copies
 from pinakes.core.content.store import Reader
+from pinakes.core.content.stores import S3Options, open_store
+from pinakes.core.db.engine import Database
 from pinakes.core.errors import BlobUnknown, StorageFull, StoreUnavailable, TooLarge
 from tests.conftest import Backend, MovableClock
 
@@ -57,6 +59,21 @@ def fetched(copies: Copies, remote: Remote, content: bytes) -> bytes:
 
 def names(folder: Path) -> set[str]:
     return set(os.listdir(folder)) - {"lock"}
+
+
+def test_a_copy_that_is_there_stays_for_who_uses_it_and_nothing_is_fetched(tmp_path: Path) -> None:
+    remote, copies, content = Remote(), Copies(tmp_path / "copies", 10 * MIB), b"kept"
+    with copies.kept(digest_of(content)) as missing:
+        assert missing is None
+    fetched(copies, remote, content)
+    with copies.kept(digest_of(content)) as path:
+        copies.forget(digest_of(content))
+        assert path is not None
+        assert path.read_bytes() == content
+    copies.forget(digest_of(content))
+    with copies.kept(digest_of(content)) as gone:
+        assert gone is None
+    assert remote.opened == 1
 
 
 def test_a_copy_is_fetched_once(tmp_path: Path) -> None:
@@ -140,16 +157,68 @@ def test_a_copy_of_the_ends_has_them_and_the_size(tmp_path: Path, size: int) -> 
     assert names(tmp_path) == set()
 
 
+def taken_in(backend: Backend, content: Content, written: bytes) -> str:
+    with content.receive() as upload:
+        upload.write(written)
+        upload.finish()
+        with backend.database.write() as transaction:
+            return content.adopt(transaction, upload)
+
+
+def test_content_is_located_without_being_fetched(backend: Backend, clock: MovableClock, tmp_path: Path) -> None:
+    content = Content(backend.database, backend.store, clock, copies=Copies(tmp_path / "copies", MIB))
+    written = os.urandom(5000)
+    digest = taken_in(backend, content, written)
+
+    def is_distant() -> bool:
+        with content.located(digest) as found:
+            if isinstance(found, Path):
+                assert found.read_bytes() == written
+                return False
+            assert (found.size_bytes, found.read(0, 5000), found.read(4000, 7)) == (5000, written, written[4000:4007])
+            return True
+
+    has_files = backend.s3_options is None
+    assert [is_distant(), is_distant()] == [not has_files] * 2
+    assert not (tmp_path / "copies").exists()
+    with content.local_copy(digest):
+        assert not is_distant()
+    content.sweep_copies()
+    assert not is_distant(), "the copy stays"
+    with backend.database.write() as transaction:
+        content.release(transaction, [digest])
+    with pytest.raises(BlobUnknown), content.located(digest):
+        pass
+
+
+def test_distant_content_that_goes_and_comes_again_is_read_on(s3_backend: Backend, clock: MovableClock) -> None:
+    """Under another key: keys are never used again (DESIGN.md rule 10)."""
+    content = Content(s3_backend.database, s3_backend.store, clock)
+    written = os.urandom(5000)
+    digest = taken_in(s3_backend, content, written)
+    with content.located(digest) as found:
+        assert isinstance(found, DistantContent)
+        with s3_backend.database.write() as transaction:
+            content.release(transaction, [digest])
+        with pytest.raises(BlobUnknown):
+            found.read(0, 1)
+        assert taken_in(s3_backend, content, written) == digest
+        assert found.read(10, 20) == written[10:30]
+
+
+@pytest.fixture
+def s3_backend(sqlite_url: str, s3_url: str, s3_options: S3Options) -> Iterator[Backend]:
+    database = Database(sqlite_url)
+    yield Backend(database, open_store(s3_url, s3=s3_options), sqlite_url, s3_url, s3_options)
+    database.close()
+
+
 def test_content_is_at_hand_as_a_local_file_wherever_it_lies(
     backend: Backend, clock: MovableClock, tmp_path: Path
 ) -> None:
     content = Content(backend.database, backend.store, clock, copies=Copies(tmp_path / "copies", MIB))
     written = os.urandom(5000)
-    with content.receive() as upload:
-        upload.write(written)
-        upload.finish()
-        with backend.database.write() as transaction:
-            digest = content.adopt(transaction, upload)
+    digest = taken_in(backend, content, written)
     for only_ends in (False, True):
         with content.local_copy(digest, only_ends=only_ends) as path:
             assert path.read_bytes() == written

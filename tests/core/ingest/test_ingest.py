@@ -1,35 +1,46 @@
 """Ingest: every new content is read soon after it came; nothing is refused, and failures can be tried again."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from sqlalchemy import func, select
 
 from pinakes.core.actor import Actor, Scope
 from pinakes.core.archive import Archive
 from pinakes.core.audit import Action, of_image
 from pinakes.core.catalogue import reading
+from pinakes.core.catalogue.image_listing import ImageFilter
 from pinakes.core.catalogue.machines import NewMachine
 from pinakes.core.catalogue.reading import Reading
 from pinakes.core.catalogue.registration import VersionDraft
 from pinakes.core.content.content import Content
 from pinakes.core.db.schema import descriptions
 from pinakes.core.db.schema import jobs as job_table
-from pinakes.core.errors import ImageUnknown, NotAllowed, ScopeMissing, StoreUnavailable, Unauthenticated
+from pinakes.core.errors import (
+    DecodingUnavailable,
+    ImageUnknown,
+    NotAllowed,
+    ScopeMissing,
+    StoreUnavailable,
+    Unauthenticated,
+)
 from pinakes.core.ingest.ingest import CRASHED, PUT_OFF
 from pinakes.core.jobs import claims, records
 from pinakes.core.jobs.kinds import JobState
 from pinakes.demo.qcow2 import write_qcow2
-from pinakes.imaging.decoding.requests import DecodeRequest
+from pinakes.imaging.decoding.requests import DecodeRequest, Describe, Exhausted
 from pinakes.imaging.opening import open_source
 from pinakes.imaging.source import Description, Size
 from tests.conftest import MovableClock
 from tests.core.renditions.conftest import add_photograph, add_slide
 from tests.core.renditions.decoding import DecoderHere, die
 from tests.core.slides.working import attempt
+from tests.imaging.making_photographs import one_colour
 
 BROKEN = b"\xff\xd8\xff this is no photograph"
 
@@ -160,6 +171,60 @@ def test_all_that_a_description_tells_is_kept(archive: Archive, ana: Actor, svs:
         assert found.description == source.description
 
 
+def test_the_pixels_of_a_photograph_have_a_digest_which_finds_it_in_another_file(
+    archive: Archive, ana: Actor, tmp_path: Path
+) -> None:
+    """Issue 4, item 2. A slide's do not, and what cannot be decoded is described all the same."""
+    picture = Image.radial_gradient("L").convert("RGB")
+    alike, other, cut = (tmp_path / name for name in ("a.png", "b.tif", "c.png"))
+    picture.save(alike)
+    picture.save(other, compression="tiff_lzw", description="the same")
+    cut.write_bytes(alike.read_bytes()[:-2000])
+    first, second, third = (add_slide(archive, ana, path.read_bytes()) for path in (alike, other, cut))
+    work_off(archive)
+    expected = hashlib.sha256(b"256 256 3 8\n" + picture.tobytes()).hexdigest()
+    for image_id, digest in ((first, expected), (second, expected), (third, None)):
+        found = archive.ingest.find(ana, image_id)
+        assert (found.state, found.description and found.description.pixel_digest) == (Reading.READY, digest)
+    assert [image.id for image in archive.image_listing.list(ana, ImageFilter(pixel_digest=expected))] == [
+        second,
+        first,
+    ]
+
+
+def test_who_looks_before_the_job_comes_by_does_not_wait_for_the_digest_and_the_job_still_makes_it(
+    archive: Archive, ana: Actor, decoder: DecoderHere, photograph: bytes
+) -> None:
+    image_id = add_photograph(archive, ana, photograph)
+    archive.renditions.info(ana, image_id)
+    archive.renditions.info(ana, image_id)
+    asked = [request.pixel_digest for request in decoder.asked if isinstance(request, Describe)]
+    seen = archive.ingest.find(ana, image_id)
+    assert (asked, seen.state, seen.read_at) == ([False], Reading.WAITING, None)
+    assert seen.description is not None
+    assert seen.description.pixel_digest is None
+    work_off(archive)
+    read = archive.ingest.find(ana, image_id)
+    assert read.state is Reading.READY
+    assert read.description is not None
+    assert read.description.pixel_digest is not None
+    assert replace(read.description, pixel_digest=None) == seen.description
+
+
+def test_what_dies_of_being_decoded_is_described_without_a_digest(
+    archive: Archive, ana: Actor, decoder: DecoderHere, photograph: bytes
+) -> None:
+    def die_of_decoding(request: DecodeRequest) -> None:
+        if isinstance(request, Describe) and request.pixel_digest:
+            die(request)
+
+    image_id = add_photograph(archive, ana, photograph)
+    decoder.before = die_of_decoding
+    work_off(archive)
+    found = archive.ingest.find(ana, image_id)
+    assert (found.state, found.description and found.description.pixel_digest) == (Reading.READY, None)
+
+
 @pytest.mark.parametrize(
     ("told", "kept"),
     [
@@ -213,6 +278,32 @@ def test_a_content_that_kills_its_reader_fails_and_others_are_read(
     work_off(archive)
     assert archive.ingest.find(ana, bomb).error == CRASHED
     assert archive.ingest.find(ana, other).state is Reading.READY
+
+
+def test_a_lack_of_memory_is_no_failure_of_the_content(
+    archive: Archive, ana: Actor, decoder: DecoderHere, photograph: bytes
+) -> None:
+    def exhaust(_: DecodeRequest) -> None:
+        raise Exhausted("The picture takes more memory than is allowed.")
+
+    image_id = add_photograph(archive, ana, photograph)
+    decoder.before = exhaust
+    with pytest.raises(DecodingUnavailable, match="more memory"):
+        archive.renditions.info(ana, image_id)
+    assert archive.ingest.find(ana, image_id).state is Reading.WAITING
+    decoder.before = lambda _: None
+    assert archive.renditions.info(ana, image_id).size == Size(200, 300)
+
+
+def test_a_picture_of_too_many_pixels_is_described_and_found(archive: Archive, ana: Actor) -> None:
+    image_id = add_photograph(archive, ana, one_colour(20_000))
+    work_off(archive)
+    found = archive.ingest.find(ana, image_id)
+    assert found.state is Reading.READY
+    assert found.description is not None
+    assert (found.description.size, found.description.levels) == (Size(20_000, 20_000), ())
+    (listed,) = archive.image_listing.list(ana, ImageFilter(min_width=20_000))
+    assert listed.id == image_id
 
 
 def test_a_store_that_does_not_answer_puts_readings_off(

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from pinakes.imaging.decoding.answering import Answers
+from pinakes.imaging.decoding.child import opener_of
 from pinakes.imaging.decoding.pool import _result_of
-from pinakes.imaging.decoding.requests import DecodeRequest, DecodingFailed
-from pinakes.imaging.opening import open_source
-from pinakes.imaging.source import DEFAULT_LIMITS
+from pinakes.imaging.decoding.ranges import Fetching, Supply
+from pinakes.imaging.decoding.requests import Bounds, DecodeRequest, DecodingFailed, Needed
 
 
 class DecoderHere:
@@ -18,14 +18,28 @@ class DecoderHere:
         self.asked: list[DecodeRequest] = []
         self.before: Callable[[DecodeRequest], None] = lambda _: None
         self.is_closed = False
-        self._answers = Answers(open_source, 4, 2**40, DEFAULT_LIMITS)
+        bounds = Bounds(memory_bytes=2**40, seconds=60)
+        fetching = Fetching(self._supplied)
+        self._answers = Answers(opener_of(bounds, fetching), 4, bounds.memory_bytes, bounds.limits, fetching)
+        self._supply: Supply | None = None
         self._turn = threading.Lock()
 
-    def run(self, request: DecodeRequest) -> Any:
+    def run(self, request: DecodeRequest, supply: Supply | None = None) -> Any:
         self.asked.append(request)
         self.before(request)
         with self._turn:
-            return _result_of(self._answers.answer(request), request)
+            self._supply = supply
+            answer = self._answers.answer(request)
+        if supply is not None and supply.failure is not None:
+            raise supply.failure
+        return _result_of(answer, request)
+
+    def _supplied(self, needed: Needed) -> bytes:
+        assert self._supply is not None
+        return self._supply.give(needed)
+
+    def start(self) -> None:
+        """It is here."""
 
     def close(self) -> None:
         self.is_closed = True

@@ -29,11 +29,12 @@ from pinakes.core.errors import (
 from pinakes.core.renditions.renditions import RegionWanted, fitted
 from pinakes.core.renditions.wanted import PictureFormat, key_of
 from pinakes.core.slides.records import NewSlide
-from pinakes.imaging.decoding.requests import DecodeRequest, Describe, Region, Tile
+from pinakes.imaging.decoding.requests import DecodeRequest, Describe, MapTiles
 from pinakes.imaging.source import Rect, Size
 from tests.conftest import MovableClock
 from tests.core.renditions.conftest import add_photograph, add_slide, files_below, opened
 from tests.core.renditions.decoding import DecoderHere, die
+from tests.imaging.making_photographs import one_colour
 
 ANYONE = Actor("native")
 
@@ -78,6 +79,20 @@ def test_what_has_no_pixels_is_not_an_image(archive: Archive, ana: Actor) -> Non
     image_id = add_slide(archive, ana, bytes(disk))
     with pytest.raises(NotAnImage, match="no pixels"):
         archive.renditions.info(ana, image_id)
+
+
+@pytest.mark.parametrize("backend", ["sqlite-disk"], indirect=True)
+def test_a_picture_of_too_many_pixels_is_shown_small_and_says_why_not_otherwise(archive: Archive, ana: Actor) -> None:
+    image_id = add_photograph(archive, ana, one_colour(20_000))
+    with pytest.raises(NotAnImage, match="300000000 pixels, and is not stored in parts: it is only shown small"):
+        archive.renditions.info(ana, image_id)
+    assert opened(archive.renditions.thumbnail(ana, image_id, 64).content).size == (64, 64)
+    viewed = archive.renditions.info(ana, image_id, in_small=True)
+    assert (viewed.size, viewed.description.levels) == (Size(20_000, 20_000), ())
+    with pytest.raises(PictureTooLarge, match="only shown small"):
+        archive.renditions.region(ana, viewed, RegionWanted(Rect(0, 0, 256, 256), Size(256, 256)))
+    with pytest.raises(TileUnknown):
+        archive.renditions.tile(ana, viewed, 0, 0, 0, 256)
 
 
 def test_what_cannot_be_read_is_kept_and_says_why(archive: Archive, ana: Actor, decoder: DecoderHere) -> None:
@@ -208,7 +223,7 @@ def test_a_stored_tile_is_given_as_it_lies_in_the_file_and_not_cached_again(
     assert tile.content == region.content
     assert tile.content[-500:] in svs  # the entropy coded data is untouched
     assert files_below(tmp_path / "cache" / "renditions") == []
-    assert [type(request) for request in pictures_asked(decoder)] == [Tile, Region]
+    assert [type(request) for request in pictures_asked(decoder)] == [MapTiles]  # once for both, and that is all
 
 
 def test_a_tile_at_the_edge_is_cut_off_and_one_outside_is_unknown(archive: Archive, ana: Actor, svs: bytes) -> None:
@@ -239,8 +254,10 @@ def test_what_was_made_is_not_made_again(
     assert archive.renditions.thumbnail(ana, image_id, 100) == first
     assert len(pictures_asked(decoder)) == 1
     shutil.rmtree(tmp_path / "cache")
-    assert archive.renditions.thumbnail(ana, image_id, 100) == first
+    assert archive.renditions.thumbnail(ana, image_id, 100) == first  # it is in memory, too
+    assert archive.renditions.thumbnail(ana, image_id, 90) != first
     assert len(pictures_asked(decoder)) == 2
+    assert files_below(tmp_path / "cache" / "renditions")  # and what is made goes there again
 
 
 def test_many_who_ask_for_one_picture_at_once_have_it_decoded_once(

@@ -36,6 +36,7 @@ def picture(tmp_path: Path) -> PictureFile:
 def make_pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakePool]:
     """Pools that are closed when the test is over."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    monkeypatch.setattr("pinakes.imaging.decoding.pool._HOLD_BACK_SECONDS", 0.0)
     with ExitStack() as stack:
 
         def make(processes: int = 1, bounds: Bounds = BOUNDS, wait_seconds: float = 60) -> DecodingPool:

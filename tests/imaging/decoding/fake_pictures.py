@@ -5,9 +5,10 @@ import os
 import re
 import resource
 import signal
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,8 @@ from typing import Any, Final, Self
 
 import numpy as np
 
+from pinakes.imaging.bytesources import DistantFile
+from pinakes.imaging.decoding.requests import Needed
 from pinakes.imaging.source import Description, Level, Limits, Pixels, Rect, Size, StoredTile, Unreadable
 
 OPENER: Final = f"{__name__}:open_source"
@@ -22,6 +25,18 @@ WHOLE: Final = Size(1000, 700)
 TILE: Final = Size(256, 256)
 LEVELS: Final = (Level(WHOLE, 1.0, TILE), Level(Size(500, 350), 2.0, TILE), Level(Size(125, 87), 8.0))
 SECRET: Final = "DOE^JANE"
+
+GREEDY_OPENER: Final = f"{__name__}:open_greedy"
+GREED: Final = {
+    "before it": (-5, 10),
+    "beyond it": (1024**3, 10),
+    "nothing": (10, 0),
+    "less than nothing": (10, -5),
+    "much at once": (0, 16 * 1024**2 + 1),
+    "often": (0, 1),
+    "all of it": (0, 16 * 1024**2),
+}
+"""Ranges that a process asks for over and over: the size of the file is 1 GiB and as many bytes as their number."""
 
 _opened = 0
 _kept: list[Any] = []
@@ -38,6 +53,14 @@ def open_source(path: Path, *, limits: Limits) -> "FakePicture":
     if behaviour == "files":
         made.held.append(path.open())
     return made
+
+
+def open_greedy(file: DistantFile, levels: Sequence[Level], *, only_plain: bool, limits: Limits) -> "FakePicture":
+    """A picture in a file of one byte; any other asks past all that would stop it on this side."""
+    number = file.size_bytes - 1024**3
+    while number >= 0:
+        file._fetch.__self__._ask(Needed(*list(GREED.values())[number]))  # type: ignore[attr-defined]
+    return FakePicture("plain", limits)
 
 
 class FakePicture:
@@ -86,7 +109,12 @@ def _told(behaviour: str) -> dict[str, Any]:
     if behaviour != "tells":
         return {}
     limits = {name: resource.getrlimit(getattr(resource, name))[0] for name in ("RLIMIT_AS", "RLIMIT_FSIZE")}
-    return {"environment": dict(os.environ), "files": len(os.listdir("/proc/self/fd")), "limits_set": limits}
+    return {
+        "environment": dict(os.environ),
+        "files": len(os.listdir("/proc/self/fd")),
+        "limits_set": limits,
+        "modules": list(sys.modules),
+    }
 
 
 def _sleep() -> None:

@@ -26,6 +26,7 @@ from pinakes.imaging.decoding.requests import (
     DecodingFailed,
     Describe,
     Encoded,
+    Exhausted,
     NoSuchPart,
     PictureRequest,
     Region,
@@ -197,7 +198,7 @@ def test_a_hang_ends_when_its_time_is_over(make_pool: MakePool, picture: Picture
     pool = make_pool(bounds=msgspec.structs.replace(BOUNDS, seconds=0.5))
     before = facts_of(pool, picture())["pid"]
     began = time.monotonic()
-    with pytest.raises(LimitExceeded):
+    with pytest.raises(Exhausted):
         pool.run(region(picture(behaviour)))
     assert 0.4 < time.monotonic() - began < 10
     assert not psutil.pid_exists(before)
@@ -207,7 +208,7 @@ def test_a_hang_ends_when_its_time_is_over(make_pool: MakePool, picture: Picture
 def test_a_bomb_is_refused_and_its_process_lives_on(make_pool: MakePool, picture: PictureFile) -> None:
     pool = make_pool()
     before = facts_of(pool, picture("plain"), "k")["pid"]
-    with pytest.raises(LimitExceeded):
+    with pytest.raises(Exhausted):
         pool.run(region(picture("allocates")))
     assert facts_of(pool, picture("plain"), "k")["pid"] == before
 
@@ -249,6 +250,73 @@ def test_an_answer_that_is_none_ends_the_process(make_pool: MakePool, picture: P
     with pytest.raises(DecodingFailed):
         pool.run(region(picture("babbles")))
     assert opened(pool.run(region(picture("plain")))).size == (50, 40)
+
+
+def test_a_picture_that_ends_its_readers_is_refused_at_once_until_it_is_forgotten(
+    make_pool: MakePool, picture: PictureFile
+) -> None:
+    pool = make_pool()
+    with ThreadPoolExecutor(8) as callers:
+        asked = [callers.submit(pool.run, region(picture("dies"), "bad")) for _ in range(32)]
+        texts = [str(each.exception()) for each in asked]
+    assert sum("tried again" in text for text in texts) == 30
+    pid = facts_of(pool, picture(), "good")["pid"]
+    with pytest.raises(DecodingFailed, match="tried again"):
+        pool.run(region(picture("dies"), "bad"))
+    assert facts_of(pool, picture(), "good")["pid"] == pid
+
+
+def test_processes_are_started_ahead_only_when_asked(make_pool: MakePool, picture: PictureFile) -> None:
+    before, pool = children(), make_pool(2)
+    assert children() == before
+    pool.start()
+    pool.start()
+    wait_until(lambda: len(children() - before) == 2)
+    assert facts_of(pool, picture())["pid"] in children() - before
+
+
+def test_a_process_started_ahead_has_its_libraries_loaded(make_pool: MakePool, picture: PictureFile) -> None:
+    pool = make_pool()
+    assert "openslide" not in facts_of(pool, picture("tells"))["modules"]
+    pool.close()
+    pool = make_pool()
+    pool.start()
+    wait_until(lambda: pool._places[0].process is not None)
+    assert {"openslide", "pyvips", "pydicom", "numpy"} <= set(facts_of(pool, picture("tells"))["modules"])
+
+
+@pytest.mark.parametrize("is_idle", [True, False])
+def test_a_process_that_ends_is_replaced_ahead(
+    make_pool: MakePool, picture: PictureFile, monkeypatch: pytest.MonkeyPatch, is_idle: bool
+) -> None:
+    monkeypatch.setattr("pinakes.imaging.decoding.pool._LOOK_SECONDS", 0.05 if is_idle else 100)
+    before, pool = children(), make_pool()
+    pool.start()
+    wait_until(lambda: len(children() - before) == 1)
+    first = children()
+    if is_idle:
+        os.kill(min(first - before), signal.SIGKILL)
+    else:
+        with pytest.raises(DecodingFailed):
+            pool.run(region(picture("dies")))
+    wait_until(lambda: bool(children() - first))
+
+
+def test_a_pool_that_cannot_start_ahead_tries_again_in_peace(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = list[int]()
+
+    def fail(*_: object, **__: object) -> None:
+        tries.append(1)
+        raise OSError
+
+    monkeypatch.setattr("pinakes.imaging.decoding.process.DecodingProcess.start", fail)
+    pool = make_pool(2)
+    pool.start()
+    wait_until(lambda: len(tries) >= 1)
+    pool.close()
+    assert len(tries) == 1
 
 
 def test_a_process_that_died_while_idle_is_replaced_unseen(make_pool: MakePool, picture: PictureFile) -> None:

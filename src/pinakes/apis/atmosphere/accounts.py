@@ -1,6 +1,5 @@
 """`/auth`, `/tokens`, `/access_tokens`, `/users` and `/profile` (atmosphere contract A1 to A5)."""
 
-import asyncio
 from typing import Any
 
 from starlette.requests import Request
@@ -20,16 +19,15 @@ from pinakes.core.catalogue.changes import Unchanged
 from pinakes.core.errors import BadLogin, KindMissing, TokenUnknown, TooManyAttempts
 from pinakes.core.page import PageRequest
 from pinakes.web.api import ApiContext
+from pinakes.web.logins import log_in
 
 
 class Login:
     """Tokens for names and passwords."""
 
     def __init__(self, context: ApiContext, answers: Answers) -> None:
-        self._credentials = context.archive.credentials
+        self._context = context
         self._clock = context.archive.clock
-        self._bridge = context.bridge
-        self._origins = context.origins
         self._max_json_bytes = context.max_json_bytes
         self._answers = answers
 
@@ -39,15 +37,9 @@ class Login:
         name, password = body.get("username"), body.get("password")
         if not isinstance(name, str) or not isinstance(password, str) or not name or not password:
             return self._refuse("A username and a password are needed.")
-        address = self._origins.client_address(request.scope)
         try:
-            actor, token = await self._bridge.thread(
-                self._credentials.login, API_NAME, name, password, address, kind=Kind.MACHINE
-            )
-        except BadLogin as error:
-            await asyncio.sleep(error.delay_seconds)
-            return self._refuse(error.message)
-        except KindMissing:
+            actor, token = await log_in(self._context, request, API_NAME, name, password, kind=Kind.MACHINE)
+        except (BadLogin, KindMissing):
             return self._refuse(BadLogin().message)
         except TooManyAttempts as error:
             return self._refuse(error.message, 429, {"Retry-After": str(error.retry_after_seconds)})

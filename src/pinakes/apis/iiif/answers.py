@@ -1,9 +1,9 @@
 """Answers that pictures and documents have in common: addresses, conditions, how long they may be kept."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 import msgspec
@@ -13,13 +13,18 @@ from starlette.responses import Response
 from pinakes.apis.iiif.auth import link_of
 from pinakes.apis.iiif.errors import PreconditionFailed
 from pinakes.apis.iiif.identifiers import Identifier
-from pinakes.core.errors import ImageUnknown
-from pinakes.core.renditions.renditions import Rendition, ViewedImage
+from pinakes.core.actor import Actor
+from pinakes.core.renditions.renditions import Renditions
+from pinakes.core.renditions.viewed import ViewedImage
+from pinakes.core.renditions.wanted import RegionWanted
+from pinakes.web.bridge import Later
 from pinakes.web.origin import Origins
 from pinakes.web.ranges import Condition, conditional
 
 PUBLIC_SECONDS: Final = 3600
 """How long anybody may keep a public picture without asking again."""
+
+Answered: TypeAlias = Response | Later[Response]
 
 _ALWAYS: Final = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 """A view link is part of the address: no other site is to be told it."""
@@ -46,22 +51,29 @@ class Places:
         return f"{self.seen_from}/3/{identifier}"
 
 
-def frame_checked(identifier: Identifier, viewed: ViewedImage) -> ViewedImage:
-    """Raises ImageUnknown for a frame that the picture has not."""
-    if identifier.frame >= viewed.description.frames:
-        raise ImageUnknown
-    return viewed
-
-
 def picture(
-    request: Request, viewed: ViewedImage, etag: str, make: Callable[[], Rendition], headers: Mapping[str, str]
-) -> Response:
-    """An encoded picture; it is not made for who has it already. Raises PreconditionFailed, and what `make` raises."""
-    headers = {**_kept(viewed.is_public), **headers, "ETag": f'"{etag}"'}
+    request: Request,
+    renditions: Renditions,
+    actor: Actor,
+    viewed: ViewedImage,
+    wanted: RegionWanted,
+    headers: Mapping[str, str],
+) -> Answered:
+    """An encoded picture; it is not made for who has it already. Raises PreconditionFailed.
+
+    What is not at hand is left for later, and raises then what `Renditions.region` does.
+    """
+    headers = {**_kept(viewed.is_public), **headers, "ETag": f'"{renditions.etag(viewed, wanted)}"'}
     if _has_it(request, headers["ETag"]):
         return Response(None, 304, headers)
-    rendition = make()
-    return Response(rendition.content, 200, headers, rendition.media_type)
+
+    def answer(content: bytes) -> Response:
+        return Response(content, 200, headers, wanted.format.media_type)
+
+    content = renditions.at_hand(actor, viewed, wanted)
+    if content is not None:
+        return answer(content)
+    return Later(lambda: answer(renditions.region(actor, viewed, wanted).content))
 
 
 def document(request: Request, value: Any, context: str, *, is_public: bool = False) -> Response:

@@ -1,7 +1,8 @@
 """The application: every route of the IIIF API in one table.
 
 Each is there once more below `/view/{link}`, for viewers that cannot send a header. Any web page may ask: what is not
-public is told only to who shows a token or a link, and neither is sent by a browser of its own accord.
+public is told only to who shows a token or a link, which no browser sends of its own accord; or has a session, which
+browsers let no page of another origin use.
 """
 
 from collections.abc import Mapping
@@ -24,22 +25,24 @@ _LINKED = "/view/{link}"
 
 def create(context: ApiContext) -> ASGIApp:
     """The application, over an archive."""
-    callers = Callers(context.archive, context.bridge)
+    callers = Callers(context.archive, context.bridge, context.origins)
     images = Images(context, callers)
     deepzoom = DeepZoom(context, callers)
     presentation = Presentation(context, callers)
     table: Mapping[str, Handler] = {
+        # Tiles are asked for by far the most; routes are tried in this order.
+        "/3/{identifier}/{region}/{size}/{rotation}/{file}": images.image,
+        "/dzi/{name}/{level}/{tile}": deepzoom.tile,
         "/3/{identifier}": images.redirect,
         "/3/{identifier}/info.json": images.information,
-        "/3/{identifier}/{region}/{size}/{rotation}/{file}": images.image,
         "/dzi/{name}": deepzoom.descriptor,
-        "/dzi/{name}/{level}/{tile}": deepzoom.tile,
         "/presentation/images/{identifier}": presentation.image,
+        "/presentation/images/{image}/study": presentation.dicom_study,
         "/presentation/patients/{patient}": presentation.patient,
         "/presentation/studies/{study}": presentation.study,
     }
     resources = {path: _resource(handler) for path, handler in table.items()}
-    routes = [Route(prefix + path, resource) for path, resource in resources.items() for prefix in ("", _LINKED)]
+    routes = [Route(prefix + path, resource) for prefix in ("", _LINKED) for path, resource in resources.items()]
     return Cors(
         Router(routes, redirect_slashes=False, default=_not_found),
         (ANY_ORIGIN,),

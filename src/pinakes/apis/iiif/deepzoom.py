@@ -12,13 +12,14 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pinakes.apis.iiif.answers import frame_checked, picture, xml
+from pinakes.apis.iiif.answers import Answered, picture, xml
 from pinakes.apis.iiif.auth import Callers
 from pinakes.apis.iiif.errors import PathUnknown
 from pinakes.apis.iiif.identifiers import Identifier
 from pinakes.apis.iiif.tiling import shrunk, tile_of
 from pinakes.core.actor import Actor
 from pinakes.core.errors import TileUnknown
+from pinakes.core.renditions.viewed import ViewedImage
 from pinakes.core.renditions.wanted import PictureFormat, RegionWanted
 from pinakes.imaging.source import Description, Rect, Size
 from pinakes.web.api import ApiContext
@@ -39,19 +40,17 @@ class DeepZoom:
     """The resources below `/dzi`."""
 
     def __init__(self, context: ApiContext, callers: Callers) -> None:
-        self._archive = context.archive
+        self._renditions = context.archive.renditions
         self._callers = callers
 
     async def descriptor(self, request: Request) -> Response:
         """`{identifier}.dzi`."""
         identifier = _named(request, _DESCRIPTOR)
 
-        def looked_up(actor: Actor) -> Response:
-            viewed = self._archive.renditions.info(actor, identifier.image_id, identifier.version)
-            frame_checked(identifier, viewed)
+        def looked_up(_: Actor, viewed: ViewedImage) -> Response:
             return xml(request, descriptor(viewed.description), is_public=viewed.is_public)
 
-        return await self._callers.view(request, identifier.image_id, looked_up)
+        return await self._callers.look(request, identifier, looked_up)
 
     async def tile(self, request: Request) -> Response:
         """`{identifier}_files/{level}/{column}_{row}.{format}`."""
@@ -62,15 +61,12 @@ class DeepZoom:
             raise TileUnknown
         column, row, image_format = int(place[1]), int(place[2]), _FORMATS[place[3]]
 
-        def made(actor: Actor) -> Response:
-            viewed = self._archive.renditions.info(actor, identifier.image_id, identifier.version)
-            frame_checked(identifier, viewed)
+        def looked_up(actor: Actor, viewed: ViewedImage) -> Answered:
             rect, size = tile_at(viewed.description, int(level[0]), column, row)
             wanted = RegionWanted(rect, size, format=image_format, frame=identifier.frame)
-            etag = self._archive.renditions.etag(viewed, wanted)
-            return picture(request, viewed, etag, lambda: self._archive.renditions.region(actor, viewed, wanted), {})
+            return picture(request, self._renditions, actor, viewed, wanted, {})
 
-        return await self._callers.view(request, identifier.image_id, made)
+        return await self._callers.look(request, identifier, looked_up)
 
 
 def descriptor(description: Description) -> str:

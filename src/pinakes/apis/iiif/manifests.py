@@ -42,11 +42,14 @@ class Manifests:
     base: str
     services: str
 
-    def manifest(self, path: str, label: str, pages: Sequence[Page]) -> dict[str, Any]:
-        """path: of the manifest below the base. Its pages stand in their order; at least one."""
+    def manifest(self, path: str, label: str, pages: Sequence[Page], *, part_of: str | None = None) -> dict[str, Any]:
+        """path: of the manifest below the base. Its pages stand in their order; at least one.
+
+        part_of: the path of another manifest, which has these pages too.
+        """
         address = f"{self.base}/{path}"
         canvases = [canvas for page in pages for canvas in self._canvases(address, page)]
-        return {
+        manifest: dict[str, Any] = {
             "@context": CONTEXT,
             "id": address,
             "type": "Manifest",
@@ -55,6 +58,9 @@ class Manifests:
             "behavior": ["individuals"],
             "items": canvases,
         }
+        if part_of is not None:
+            manifest["partOf"] = [{"id": f"{self.base}/{part_of}", "type": "Manifest"}]
+        return manifest
 
     def _canvases(self, manifest: str, page: Page) -> Iterator[dict[str, Any]]:
         for frame in range(min(page.frames, _MOST_FRAMES)):

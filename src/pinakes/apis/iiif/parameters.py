@@ -181,8 +181,8 @@ def _confined(region: Size, width: int, height: int) -> Size:
 
 
 def _scaled(side: int, wanted: int, whole: int) -> int:
-    """How long a side becomes where the other one, which is `whole` now, is to be `wanted`."""
-    return max(1, _rounded(Fraction(side * wanted, whole)))
+    """How long a side becomes where the other one, which is `whole` now, is to be `wanted`; halves are rounded up."""
+    return max(1, (2 * side * wanted + whole) // (2 * whole))
 
 
 def _side(digits: str) -> int:

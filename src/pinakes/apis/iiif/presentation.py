@@ -1,9 +1,10 @@
 """What is shown together: the manifest of an image, of a patient's timeline, of a study.
 
-    /presentation/images/12    /presentation/patients/3    /presentation/studies/S-17
+    /presentation/images/12    /presentation/images/12/study    /presentation/patients/3    /presentation/studies/S-17
 
-None tells who a patient is: labels are made of numbers and of what a picture is of. A manifest that holds nothing is a
-404, since one must have at least one canvas (Presentation API 3.0, section 5.2).
+None tells who a patient is: labels are made of numbers and of what a picture is of, and a DICOM study is named by any
+of its images, not by its UID. A manifest that holds nothing is a 404, since one must have at least one canvas
+(Presentation API 3.0, section 5.2).
 """
 
 from collections.abc import Callable, Sequence
@@ -13,15 +14,17 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pinakes.apis.iiif.answers import Places, document, frame_checked
-from pinakes.apis.iiif.auth import Callers
+from pinakes.apis.iiif.answers import Places, document
+from pinakes.apis.iiif.auth import Callers, link_of
 from pinakes.apis.iiif.identifiers import Identifier
 from pinakes.apis.iiif.manifests import CONTEXT, Manifests, Page
 from pinakes.core.actor import Actor, Kind
 from pinakes.core.clock import Instant, from_datetime
-from pinakes.core.errors import NotAnImage, PatientUnknown, StudyUnknown
+from pinakes.core.errors import ImageUnknown, NotAnImage, PatientUnknown, StudyUnknown
 from pinakes.core.renditions.series import SeriesItem
+from pinakes.core.renditions.viewed import ViewedImage
 from pinakes.web.api import ApiContext
+from pinakes.web.bridge import Later
 from pinakes.web.paging import parse_id
 from pinakes.web.paths import segments
 
@@ -39,16 +42,28 @@ class Presentation:
         identifier = Identifier.parse(request.path_params["identifier"])
         manifests = self._manifests(request)
 
-        def looked_up(actor: Actor) -> Response:
-            viewed = self._archive.renditions.info(actor, identifier.image_id, identifier.version)
-            frame_checked(identifier, viewed)
+        def made(viewed: ViewedImage) -> Response:
             shown = viewed.description
             label = f"Image {viewed.image_id}"
             page = Page(identifier, label, viewed.size, shown.frames, _instant(shown.captured_at))
-            manifest = manifests.manifest(f"images/{identifier}", label, [page])
+            # A link shows one image.
+            is_part = shown.study is not None and link_of(request) is None
+            whole = f"images/{viewed.image_id}/study" if is_part else None
+            manifest = manifests.manifest(f"images/{identifier}", label, [page], part_of=whole)
             return document(request, manifest, CONTEXT, is_public=viewed.is_public)
 
-        return await self._callers.view(request, identifier.image_id, looked_up)
+        # There may be thousands of frames.
+        return await self._callers.look(request, identifier, lambda _, viewed: Later(lambda: made(viewed)))
+
+    async def dicom_study(self, request: Request) -> Response:
+        """The images of the DICOM study that one image is of."""
+        image_id = parse_id(request.path_params["image"])
+        if image_id is None:
+            raise ImageUnknown
+        path, label = f"images/{image_id}/study", f"Study of image {image_id}"
+        return await self._of_series(
+            request, path, label, lambda actor: self._archive.series.of_dicom_study(actor, image_id)
+        )
 
     async def patient(self, request: Request) -> Response:
         """A patient's timeline: what was taken of them, oldest first."""

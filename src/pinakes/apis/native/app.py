@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from pinakes.apis.native.associated import Associated
 from pinakes.apis.native.auth import Callers
 from pinakes.apis.native.bodies import MOST_BYTES
 from pinakes.apis.native.content import Contents
@@ -18,7 +19,8 @@ from pinakes.apis.native.groups import Groups
 from pinakes.apis.native.icons import Icons
 from pinakes.apis.native.images import Images
 from pinakes.apis.native.jobs import Jobs
-from pinakes.apis.native.operations import Operation, add, handler_of, routes_of
+from pinakes.apis.native.operations import Added, Operation, add, handler_of
+from pinakes.apis.native.sessions import Sessions
 from pinakes.apis.native.shares import Shares
 from pinakes.apis.native.tags import Tags
 from pinakes.apis.native.thumbnails import Thumbnails
@@ -49,7 +51,7 @@ _VERSION = f"{_IMAGE}/versions/{{version_id}}"
 
 def create(context: ApiContext) -> ASGIApp:
     """The application, over an archive."""
-    callers = Callers(context.archive, context.bridge)
+    callers = Callers(context.archive, context.bridge, context.origins)
     problems = Problems(context.origins)
     vm_images = VmImages(context, callers)
     versions = Versions(context, callers)
@@ -59,10 +61,12 @@ def create(context: ApiContext) -> ASGIApp:
     groups = Groups(context, callers)
     tags = Tags(context, callers)
     jobs = Jobs(context, callers)
+    sessions = Sessions(context, callers)
     viewers = Viewers(context)
     images = Images(context, callers, viewers)
     thumbnails = Thumbnails(context, callers)
-    descriptions = Descriptions(context, callers)
+    associated = Associated(context, callers)
+    descriptions = Descriptions(context, callers, viewers)
     view_links = ViewLinks(context, callers, viewers)
     table = [
         Operation("GET", "/vm-images", vm_images.list, "vm-images"),
@@ -96,17 +100,21 @@ def create(context: ApiContext) -> ASGIApp:
         Operation("GET", "/jobs/{job_id}", jobs.get, "jobs"),
         Operation("GET", "/jobs/{job_id}/log", jobs.log, "jobs"),
         Operation("POST", "/jobs/{job_id}/cancel", jobs.cancel, "jobs"),
+        Operation("POST", "/session", sessions.begin, "sessions", 201, (429,), is_open=True),
+        Operation("GET", "/session", sessions.get, "sessions"),
+        Operation("DELETE", "/session", sessions.end, "sessions", 204),
         Operation("GET", "/images", images.list, "images"),
         Operation("GET", "/images/{image_id}", images.get, "images"),
         *thumbnails.operations("/images/{image_id}/thumbnail"),
+        *associated.operations("/images/{image_id}/associated/{name}"),
         Operation("GET", "/images/{image_id}/description", descriptions.description, "images"),
         Operation("POST", "/images/{image_id}/ingest", descriptions.ingest, "images", 202),
         Operation("POST", "/images/{image_id}/view-links", view_links.create, "view-links", 201),
         Operation("GET", "/images/{image_id}/events", images.events, "images"),
     ]
     api = new_api()
-    add(api, table, context.bridge)
-    resources = _resources(api, callers, problems, context)
+    added = add(api, table, context.bridge)
+    resources = _resources(api, added, callers, problems, context)
     routes = [Route(path, resource) for path, resource in resources.items()]
     application = Application(Router(routes, redirect_slashes=False, default=_nothing_at(problems)))
     return Cors(application, context.allowed_origins, allowed_headers=_SENT_BY_PAGES, exposed_headers=_READ_BY_PAGES)
@@ -122,7 +130,9 @@ class Application:
         await call_app(self._router, scope, receive, send)
 
 
-def _resources(api: FastAPI, callers: Callers, problems: Problems, context: ApiContext) -> Mapping[str, Resource]:
+def _resources(
+    api: FastAPI, added: Added, callers: Callers, problems: Problems, context: ApiContext
+) -> Mapping[str, Resource]:
     """One resource for each path, the two that describe the API among them."""
     max_json_bytes = min(context.max_json_bytes, MOST_BYTES)
 
@@ -140,9 +150,9 @@ def _resources(api: FastAPI, callers: Callers, problems: Problems, context: ApiC
         "/openapi.json": {"GET": document},
         "/problems/{name}": {"GET": problem},
     }
-    for route in routes_of(api):
-        for method in route.methods or ():
-            handlers.setdefault(route.path, {})[method] = handler_of(route, callers, context.bridge, max_json_bytes)
+    for operation, route in added:
+        handler = handler_of(operation, route, callers, context.bridge, max_json_bytes)
+        handlers.setdefault(operation.path, {})[operation.method] = handler
     return {
         path: Resource(
             of_path,

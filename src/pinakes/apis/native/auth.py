@@ -1,9 +1,4 @@
-"""From a request to the actor who makes it.
-
-    Authorization: Bearer <token>      or `Token <token>`; the word in any case
-
-Without the header the caller is anonymous. A token that is shown must be good, also where none is needed.
-"""
+"""From a request to the actor who makes it: by a token in a header, or by a session's cookie (`web.callers`)."""
 
 from starlette.requests import Request
 
@@ -11,15 +6,15 @@ from pinakes.core.access.guard import require_scope
 from pinakes.core.actor import Actor, Kind, Permission, Resource
 from pinakes.core.errors import KindMissing, Unauthenticated
 from pinakes.web import callers
-from pinakes.web.callers import token_of
 
 API_NAME = "native"
-_SCHEMES = frozenset({"bearer", "token"})
 _KEY = "pinakes.native.actor"
 
 
-class Callers(callers.Callers):
+class Callers(callers.PageCallers):
     """Those who ask the native API."""
+
+    api = API_NAME
 
     async def user(self, request: Request) -> Actor:
         """Who asks, for a request whose body is to be read next. Raises Unauthenticated for an anonymous one."""
@@ -29,19 +24,11 @@ class Callers(callers.Callers):
         return actor
 
     def actor(self, request: Request) -> Actor:
-        """Raises Unauthenticated for a bad token. Looked up once a request."""
+        """Looked up once a request."""
         known: Actor | None = request.scope.get(_KEY)
         if known is None:
-            known = request.scope[_KEY] = self._identified(request)
+            known = request.scope[_KEY] = super().actor(request)
         return known
-
-    def _identified(self, request: Request) -> Actor:
-        if "authorization" not in request.headers:
-            return Actor(API_NAME)
-        token = token_of(request, _SCHEMES)
-        if token is None:
-            raise Unauthenticated
-        return self._archive.credentials.actor(API_NAME, token)
 
 
 def reading_machines(actor: Actor) -> Actor:

@@ -17,6 +17,9 @@ from pinakes.web.transfer import content_length, read_body
 MOST_BYTES: Final = 4 * 1024 * 1024
 """The largest JSON body taken, in bytes: a description of a million characters fits in it."""
 
+MOST_OPEN_BYTES: Final = 16 * 1024
+"""The same for who has shown no credential yet."""
+
 MOST_VALUES: Final = 10_000
 """How many values a body can hold, members and items at every depth counted: more than any request needs."""
 

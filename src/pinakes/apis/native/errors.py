@@ -21,6 +21,9 @@ from pinakes.web.origin import Origins
 
 MEDIA_TYPE = "application/problem+json"
 
+NOT_KEPT: Mapping[str, str] = {"Cache-Control": "no-store"}
+"""For what depends on who asks: of an answer to a cookie, caches would not know that by themselves."""
+
 _RETRY_SECONDS = 5
 
 
@@ -118,7 +121,8 @@ class Problems:
             body["detail"] = error.message
         if isinstance(error, errors.InvalidFields):
             body["errors"] = {_FIELDS.get(name, name): reasons for name, reasons in error.problems.items()}
-        return respond_json(body, problem.status, _headers(error, problem.status), media_type=MEDIA_TYPE)
+        headers = {**NOT_KEPT, **_headers(error, problem.status)}
+        return respond_json(body, problem.status, headers, media_type=MEDIA_TYPE)
 
     def method_not_allowed(self, request: Request, allow: str) -> Response:
         answer = self.on_error(request, MethodUnsupported())

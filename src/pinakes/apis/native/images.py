@@ -11,9 +11,11 @@ from pinakes.apis.native.models import images as models
 from pinakes.apis.native.models.values import Cursor, Limit, PathId, TimeInQuery
 from pinakes.apis.native.models.viewing import StateName
 from pinakes.apis.native.viewers import Viewers
-from pinakes.core.actor import Kind
-from pinakes.core.catalogue.image_listing import ImageFilter
+from pinakes.core.actor import Actor, Kind
+from pinakes.core.catalogue.descriptions import Described
+from pinakes.core.catalogue.image_listing import ImageFilter, ListedImage
 from pinakes.core.catalogue.reading import Reading
+from pinakes.core.errors import ContentPending
 from pinakes.web.api import ApiContext
 
 KindName = Literal["clinical", "machine", "slide"]
@@ -26,6 +28,7 @@ class Images:
     def __init__(self, context: ApiContext, callers: Callers, viewers: Viewers) -> None:
         self._images = context.archive.images
         self._listing = context.archive.image_listing
+        self._ingest = context.archive.ingest
         self._callers = callers
         self._viewers = viewers
 
@@ -44,6 +47,9 @@ class Images:
         max_height: Pixels = None,
         captured_from: TimeInQuery = None,
         captured_before: TimeInQuery = None,
+        pixel_digest: Annotated[
+            str | None, Query(pattern="^[0-9a-f]{64}$", description="Of a picture, as its description has it.")
+        ] = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> models.ImagePage:
@@ -62,6 +68,7 @@ class Images:
             max_height=max_height,
             captured_from=captured_from,
             captured_before=captured_before,
+            pixel_digest=pixel_digest,
         )
         found = await self._callers.read(
             request, lambda actor: self._listing.list(actor, wanted, before_id=cursor, most=limit)
@@ -71,11 +78,25 @@ class Images:
 
     async def get(self, request: Request, image_id: PathId) -> models.Image:
         """Show an image of any kind that one may read."""
-        found = await self._callers.glance(request, lambda actor: self._listing.get(actor, image_id))
-        if found.picture is None or not found.picture.may_have_pixels:
+
+        def look(actor: Actor) -> tuple[ListedImage, Described | None]:
+            found = self._listing.get(actor, image_id)
+            if found.picture is None or not found.picture.may_have_pixels:
+                return found, None
+            try:
+                return found, self._ingest.find(actor, image_id)
+            except ContentPending:  # its only version with content has ended, for all but a few
+                return found, None
+
+        found, described = await self._callers.glance(request, look)
+        if described is None:
             return representation.image(found, None)
-        thumbnail = self._viewers.thumbnail(request, image_id)
-        viewer = representation.viewer(thumbnail, self._viewers.addresses(request, image_id))
+        names = described.description.associated if described.description else ()
+        viewer = representation.viewer(
+            self._viewers.thumbnail(request, image_id),
+            self._viewers.associated(request, image_id, names),
+            self._viewers.addresses(request, image_id),
+        )
         return representation.image(found, viewer)
 
     async def events(

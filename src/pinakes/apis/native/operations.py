@@ -4,7 +4,7 @@ FastAPI reads parameters and bodies by their types, and writes the OpenAPI docum
 OPTIONS, errors, how a body comes in (`bodies`) and what becomes of one nobody wanted are the house's own.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import wraps
@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pinakes.apis.native.auth import Callers
-from pinakes.apis.native.bodies import JsonRequest
-from pinakes.apis.native.errors import MEDIA_TYPE
+from pinakes.apis.native.bodies import MOST_OPEN_BYTES, JsonRequest
+from pinakes.apis.native.errors import MEDIA_TYPE, NOT_KEPT
 from pinakes.apis.native.models.values import Listed, Shown
 from pinakes.core.errors import InvalidFields, Unknown
 from pinakes.web.bridge import Bridge
@@ -54,6 +54,7 @@ class Operation:
 
     endpoint: its signature tells the parameters, its docstring what it does.   subject: the tag in the document.
     status: of success.   errors: statuses beside those that any operation can have.
+    is_open: whether the body of a stranger is read, if it is short; else a user's only.
     answers, extra: further parts of the document, as FastAPI takes them, for what no signature tells.
     """
 
@@ -65,6 +66,11 @@ class Operation:
     errors: tuple[int, ...] = ()
     answers: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    is_open: bool = False
+
+
+Added = Sequence[tuple[Operation, APIRoute]]
+"""Operations with what FastAPI made of them."""
 
 
 def binary_body(*media_types: str, parameters: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
@@ -80,7 +86,7 @@ def binary_answer(description: str, *media_types: str) -> dict[str, Any]:
     return {"description": description, "content": content}
 
 
-def add(api: FastAPI, operations: Iterable[Operation], bridge: Bridge) -> None:
+def add(api: FastAPI, operations: Sequence[Operation], bridge: Bridge) -> Added:
     """Declare operations to FastAPI."""
     for operation in operations:
         summary, _, _ = (operation.endpoint.__doc__ or "").strip().partition("\n")
@@ -95,9 +101,11 @@ def add(api: FastAPI, operations: Iterable[Operation], bridge: Bridge) -> None:
             responses={**_problems(operation), **{code: dict(told) for code, told in operation.answers.items()}},
             openapi_extra=dict(operation.extra) or None,
         )
-    for route in routes_of(api):
+    routes = [route for route in api.routes if isinstance(route, APIRoute)]
+    for route in routes:
         if route.body_field is not None:
             route.responses.update({code: {"description": _REASONS[code], **_PROBLEM} for code in (413, 415)})
+    return list(zip(operations, routes, strict=True))
 
 
 def _rendering(operation: Operation, bridge: Bridge) -> Endpoint:
@@ -111,13 +119,9 @@ def _rendering(operation: Operation, bridge: Bridge) -> Endpoint:
         assert isinstance(shown, Shown)
         is_long = isinstance(shown, Listed)
         text = await bridge.thread(shown.model_dump_json) if is_long else shown.model_dump_json()
-        return Response(text, operation.status, media_type="application/json")
+        return Response(text, operation.status, NOT_KEPT, media_type="application/json")
 
     return respond
-
-
-def routes_of(api: FastAPI) -> list[APIRoute]:
-    return [route for route in api.routes if isinstance(route, APIRoute)]
 
 
 def _problems(operation: Operation) -> dict[int | str, dict[str, Any]]:
@@ -127,17 +131,19 @@ def _problems(operation: Operation) -> dict[int | str, dict[str, Any]]:
     return {code: {"description": _REASONS[code], **_PROBLEM} for code in sorted(codes)}
 
 
-def handler_of(route: APIRoute, callers: Callers, bridge: Bridge, max_json_bytes: int) -> Handler:
-    """The handler of one operation. A body is read only for a user, and up to max_json_bytes.
+def handler_of(operation: Operation, route: APIRoute, callers: Callers, bridge: Bridge, max_json_bytes: int) -> Handler:
+    """The handler of one operation. A body is read up to max_json_bytes, and only for a user, unless it is open.
 
     It raises the core's errors: Unknown for a path that names nothing, InvalidFields for parameters and members.
     """
     handle = route.get_route_handler()
+    max_bytes = min(MOST_OPEN_BYTES, max_json_bytes) if operation.is_open else max_json_bytes
 
     async def handler(request: Request) -> Response:
         if route.body_field is not None:
-            await callers.user(request)
-            request = await JsonRequest.of(request, bridge, max_json_bytes)
+            if not operation.is_open:
+                await callers.user(request)
+            request = await JsonRequest.of(request, bridge, max_bytes)
         async with AsyncExitStack() as stack:
             # Where FastAPI's own middleware would put them: what dependencies and bodies leave to be closed.
             request.scope.update(dict.fromkeys(_STACKS, stack))

@@ -1,7 +1,7 @@
 """From core values to what goes over the wire."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -205,7 +205,8 @@ def picture(shown: PictureSummary) -> viewing.PictureInShort:
     )
 
 
-def description(image_id: int, shown: Described) -> viewing.Description:
+def description(image_id: int, shown: Described, associated: Mapping[str, str]) -> viewing.Description:
+    """associated: addresses of the pictures beside it, by their names."""
     read = shown.description
     size = read.size if read else None
     return viewing.Description(
@@ -221,10 +222,11 @@ def description(image_id: int, shown: Described) -> viewing.Description:
         read_at=shown.read_at,
         mpp=viewing.Scale(x=read.mpp[0], y=read.mpp[1]) if read and read.mpp else None,
         levels=[_level(level) for level in read.levels] if read else [],
-        associated=list(read.associated) if read else [],
+        associated=_associated(associated),
         facts=dict(read.facts) if read else {},
         warnings=list(read.warnings) if read else [],
         identity=list(read.identity) if read else [],
+        pixel_digest=read.pixel_digest if read else None,
     )
 
 
@@ -238,8 +240,12 @@ def _level(shown: Level) -> viewing.LevelSize:
     )
 
 
-def viewer(thumbnail: str, addresses: Addresses | None) -> viewing.Viewer:
-    return viewing.Viewer(thumbnail=thumbnail, **_addresses(addresses))
+def viewer(thumbnail: str, associated: Mapping[str, str], addresses: Addresses | None) -> viewing.Viewer:
+    return viewing.Viewer(thumbnail=thumbnail, associated=_associated(associated), **_addresses(addresses))
+
+
+def _associated(addresses: Mapping[str, str]) -> list[viewing.AssociatedPicture]:
+    return [viewing.AssociatedPicture(name=name, url=url) for name, url in addresses.items()]
 
 
 def view_link(token: str, end_at: Instant, addresses: Addresses | None) -> viewing.ViewLink:

@@ -1,6 +1,8 @@
 """Where an image can be looked at: addresses in the IIIF API, which may be mounted elsewhere or nowhere."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from starlette.requests import Request
 
@@ -32,6 +34,14 @@ class Viewers:
 
     def thumbnail(self, request: Request, image_id: int) -> str:
         return f"{self._origins.base_url(request.scope)}/images/{image_id}/thumbnail"
+
+    def associated(
+        self, request: Request, image_id: int, names: Sequence[str], version: str | None = None
+    ) -> Mapping[str, str]:
+        """Of the pictures beside an image, by their names."""
+        base = f"{self._origins.base_url(request.scope)}/images/{image_id}/associated"
+        query = "" if version is None else f"?version={quote(version, safe='')}"
+        return {name: f"{base}/{quote(name, safe='')}{query}" for name in names}
 
     def addresses(self, request: Request, image_id: int, *, link: str | None = None) -> Addresses | None:
         """None where there is no IIIF API that the client could reach. link: a view link, to go without a header."""

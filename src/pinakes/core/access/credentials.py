@@ -7,7 +7,7 @@ request, in one indexed statement: one that was revoked is refused at once, by e
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -126,10 +126,20 @@ class Credentials:
             token_id=row[0],
         )
 
-    def login(self, api: str, name: str, password: str, address: str, *, kind: Kind | None = None) -> tuple[Actor, str]:
+    def login(
+        self,
+        api: str,
+        name: str,
+        password: str,
+        address: str,
+        *,
+        kind: Kind | None = None,
+        expires_at: Instant | None = None,
+    ) -> tuple[Actor, str]:
         """A new login token for a user's name and password.
 
         kind: what the user must have to do with; None for no matter what.
+        expires_at: when it ends, however much it is used; None for one that lapses when it is not used for long.
         Raises TooManyAttempts before the password is looked at, KindMissing after, BadLogin for everything else that
         is wrong.
         """
@@ -142,7 +152,7 @@ class Credentials:
         if kind is not None and not user.has_kind(kind):
             raise KindMissing
         with self._database.write() as transaction:
-            return self._log_in(transaction, api, user)
+            return self._log_in(transaction, api, user, expires_at)
 
     def logout(self, actor: Actor) -> None:
         """Revoke the caller's own token if a login through the same API gave it; every other token stays."""
@@ -180,12 +190,13 @@ class Credentials:
                 raise TokenUnknown
             audit.record(transaction, actor, self._clock(), Event(Action.TOKEN_REVOKE, subject=f"token:{token_id}"))
 
-    def _log_in(self, transaction: Transaction, api: str, user: User) -> tuple[Actor, str]:
+    def _log_in(self, transaction: Transaction, api: str, user: User, expires_at: Instant | None) -> tuple[Actor, str]:
         actor = Actor(
             api, user.id, user.name, user.email, user.created_at, user.kinds, is_staff=user.is_staff, scope=None
         )
-        _, token = self.issue(transaction, actor, user.id, _LOGIN + api, "", None, None, LOGIN_IDLE_US)
-        return actor, token
+        idle_limit_us = LOGIN_IDLE_US if expires_at is None else None
+        token_id, token = self.issue(transaction, actor, user.id, _LOGIN + api, "", None, expires_at, idle_limit_us)
+        return replace(actor, token_id=token_id), token
 
     def issue(
         self,

@@ -63,6 +63,13 @@ class OwnTokens:
         with self._database.read() as connection:
             return self._find(connection, user_id, token_id, _IS_LIVE)
 
+    def current(self, actor: Actor) -> Token:
+        """The one the actor came with, whatever its scope. Raises Unauthenticated if there is none that works."""
+        if actor.user_id is None:
+            raise Unauthenticated
+        with self._database.read() as connection:
+            return self._shown(connection, actor, actor.user_id)
+
     def list_access(self, actor: Actor, page: PageRequest) -> Listed[Token]:
         """The access tokens among them, by id."""
         return self._list(actor, page, and_(_IS_LIVE, _IS_ACCESS))
@@ -134,10 +141,10 @@ class OwnTokens:
         count: int = transaction.execute(statement, {"user_id": user_id, "now": self._clock()}).scalar_one()
         return count
 
-    def _shown(self, transaction: Transaction, actor: Actor, user_id: int) -> Token:
+    def _shown(self, connection: Executor, actor: Actor, user_id: int) -> Token:
         """The token the actor came with. Raises Unauthenticated if it was revoked meanwhile."""
         try:
-            return self._find(transaction, user_id, actor.token_id or 0, _IS_LIVE)
+            return self._find(connection, user_id, actor.token_id or 0, _IS_LIVE)
         except TokenUnknown as exc:
             raise Unauthenticated from exc
 

@@ -120,9 +120,9 @@ def may_see_identity(actor: Actor, image: ImageFacts, now: Instant) -> bool:
     """Whether the actor may see what in the file tells who is shown: the label of a slide, the place of a photograph.
 
     Those who may change the image: of slides not those they are merely shared with. Every user of clinical images
-    knows the patient anyway. Implies `may_read`.
+    knows the patient anyway. Nobody who comes with a view link, which may have been passed on. Implies `may_read`.
     """
-    return may_change(actor, image, now)
+    return actor.may_identify and may_change(actor, image, now)
 
 
 def _is_staff(actor: Actor, kind: Kind) -> bool:

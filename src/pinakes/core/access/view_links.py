@@ -4,6 +4,7 @@
 
 Nothing is kept of a link. It stands for the token it was made with, and is never worth more: it reads one image, as
 long as the token works and its user may see the image, and at most until its own end. Revoking the token revokes it.
+Links are passed on, so they never show what tells who is in a picture, whatever their maker may see.
 """
 
 import base64
@@ -29,6 +30,9 @@ from pinakes.core.db.engine import Database
 from pinakes.core.db.query import Query
 from pinakes.core.db.schema import images
 from pinakes.core.errors import ImageUnknown, InvalidFields, Unauthenticated
+
+API_NAME: Final = "view-link"
+"""The entrance of who comes with a link, as the audit trail names it."""
 
 LEAST_SECONDS: Final = 1
 MOST_SECONDS: Final = 24 * 60 * 60
@@ -73,17 +77,17 @@ class ViewLinks:
         claims = _CLAIMS.pack(_FORM, image_id, actor.token_id, now + seconds * SECOND)
         return base64.urlsafe_b64encode(claims + _mac(key, claims)).decode("ascii")
 
-    def actor(self, token: str, image_id: int, *, api: str = "view-link") -> Actor:
-        """Who asks for the image with a link: its maker, who may only read. Whether they may still see it is not asked.
+    def actor(self, token: str, image_id: int) -> Actor:
+        """Who asks for the image with a link: its maker, who may only read it, and not whom it shows.
 
-        api: the entrance they came through.
+        Whether they may still see it is not asked. The trail tells them from the maker by the entrance, `API_NAME`.
         Raises Unauthenticated for a text that is no link, one to another image, one that has ended, and where the
         token it was made with no longer works; ScopeMissing if that may not read images.
         """
         token_id = self._checked(token, image_id)
-        actor = self._credentials.actor_of(api, token_id)
+        actor = self._credentials.actor_of(API_NAME, token_id)
         require_scope(actor, Resource.IMAGE, Permission.READ)
-        return replace(actor, scope=_SCOPE)
+        return replace(actor, scope=_SCOPE, may_identify=False)
 
     def _checked(self, token: str, image_id: int) -> int:
         """The id of the token a link was made with. Raises Unauthenticated."""

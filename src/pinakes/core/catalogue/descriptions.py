@@ -3,17 +3,21 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import ColumnElement, bindparam, or_, select, update
 
+from pinakes.core.access import policy
+from pinakes.core.access.policy import ImageFacts
+from pinakes.core.actor import Actor
 from pinakes.core.catalogue.reading import Reading
-from pinakes.core.catalogue.records import VERSION_COLUMNS, Version
+from pinakes.core.catalogue.records import FACT_COLUMNS, IMAGES, VERSION_COLUMNS, Version, facts_of, version_of
 from pinakes.core.clock import Instant, from_datetime, to_datetime
 from pinakes.core.db.engine import Executor, Transaction
 from pinakes.core.db.query import Query, Row
-from pinakes.core.db.schema import descriptions, versions
+from pinakes.core.db.schema import descriptions, images, versions
 from pinakes.core.errors import ContentPending
 from pinakes.core.jobs.records import kept_text
 from pinakes.imaging.source import Description, Level, Size
@@ -28,7 +32,8 @@ _UNKNOWN_FORMAT: Final = "unknown"
 class Described:
     """What is known of the content of a version.
 
-    description: once it is READY.   error: why reading it FAILED, for people.
+    description: once it is READY, or somebody has looked before that.   error: why reading it FAILED, for people.
+    has_ended: whether the version is past its own end, and so for the author and staff alone.
     """
 
     version: Version
@@ -36,10 +41,10 @@ class Described:
     error: str | None
     read_at: Instant | None
     description: Description | None
+    has_ended: bool
 
 
 _COLUMNS = (
-    *VERSION_COLUMNS,
     descriptions.c.state,
     descriptions.c.error,
     descriptions.c.read_at,
@@ -55,9 +60,18 @@ _COLUMNS = (
     descriptions.c.facts,
     descriptions.c.warnings,
     descriptions.c.identity,
+    descriptions.c.pixel_digest,
+    descriptions.c.study,
 )
-_OWN = len(VERSION_COLUMNS)
-_READ = _OWN + 3
+_FACTS, _VERSION = len(FACT_COLUMNS), len(VERSION_COLUMNS)
+_STATE = 3
+"""How many of the columns tell of the reading itself."""
+
+_JSON = slice(7, 12)
+"""Those of the rest that are JSON."""
+
+_MOST_KEPT: Final = 256
+_MOST_KEPT_CHARACTERS: Final = 8 * 1024
 
 _SHOWN = or_(
     versions.c.end_at.is_(None),
@@ -68,7 +82,7 @@ _SHOWN = or_(
 
 def _of_image(condition: ColumnElement[bool]) -> Query:
     return Query(
-        select(*_COLUMNS)
+        select(*VERSION_COLUMNS, *_COLUMNS, versions.c.end_at)
         .select_from(versions.outerjoin(descriptions, descriptions.c.version_id == versions.c.id))
         .where(versions.c.image_id == bindparam("image_id"), _SHOWN, condition)
         .order_by(versions.c.id.desc())
@@ -76,6 +90,11 @@ def _of_image(condition: ColumnElement[bool]) -> Query:
     )
 
 
+_FIND = Query(
+    select(*FACT_COLUMNS, *VERSION_COLUMNS, *_COLUMNS, versions.c.end_at)
+    .select_from(IMAGES.outerjoin(descriptions, descriptions.c.version_id == versions.c.id))
+    .where(images.c.id == bindparam("image_id"))
+)
 _NEWEST = _of_image(versions.c.digest.is_not(None))
 _NAMED = _of_image(versions.c.name == bindparam("name"))
 _WAITING = Query(
@@ -85,10 +104,25 @@ _WAITING = Query(
     .order_by(versions.c.id)
     .limit(bindparam("most"))
 )
-_VERSION = Query(select(versions.c.id).where(versions.c.id == bindparam("version_id")))
+_EXISTS = Query(select(versions.c.id).where(versions.c.id == bindparam("version_id")))
 _SET = update(descriptions).where(descriptions.c.version_id == bindparam("of_version"))
 
 # -- Looking ------------------------------------------------------------------------------------------------------
+
+
+def find(connection: Executor, actor: Actor, image_id: int, now: Instant) -> tuple[ImageFacts, Described | None] | None:
+    """An image's facts, and what is known of its newest version with content; None if that has ended, or there is none.
+
+    None if there is no such image. Whether the actor may see it is not asked.
+    """
+    row = _FIND.first(connection, policy.parameters(actor, now) | {"image_id": image_id})
+    if row is None:
+        return None
+    facts, version = facts_of(row[:_FACTS]), version_of(row[_FACTS : _FACTS + _VERSION])
+    if version is None:
+        return facts, None
+    found = _described(version, row[_FACTS + _VERSION :], now)
+    return facts, None if found.has_ended else found
 
 
 def of_image(
@@ -103,12 +137,17 @@ def of_image(
         row = _NEWEST.first(connection, parameters)
     else:
         row = _NAMED.first(connection, parameters | {"name": name})
-    return None if row is None else _described(row)
+    if row is None:
+        return None
+    version = Version(*row[:_VERSION])
+    if version.digest is None:
+        raise ContentPending
+    return _described(version, row[_VERSION:], now)
 
 
 def exists(connection: Executor, version_id: int) -> bool:
     """Whether there is a version of that id."""
-    return _VERSION.first(connection, {"version_id": version_id}) is not None
+    return _EXISTS.first(connection, {"version_id": version_id}) is not None
 
 
 def waiting(connection: Executor, most: int) -> list[Version]:
@@ -116,18 +155,25 @@ def waiting(connection: Executor, most: int) -> list[Version]:
     return [Version(*row) for row in _WAITING.all(connection, {"most": most})]
 
 
-def _described(row: Row) -> Described:
-    version = Version(*row[:_OWN])
-    if version.digest is None:
-        raise ContentPending
-    state, error, read_at = row[_OWN:_READ]
+def _described(version: Version, row: Row, now: Instant) -> Described:
+    """row: `_COLUMNS`, and when the version ends."""
+    state, error, read_at = row[:_STATE]
     reading = Reading.WAITING if state is None else Reading(state)
-    description = _description(row[_READ:]) if reading is Reading.READY else None
-    return Described(version, reading, error, read_at, description)
+    columns, end_at = row[_STATE:-1], row[-1]
+    is_known = columns[0] is not None and reading is not Reading.FAILED
+    description = _description(columns) if is_known else None
+    return Described(version, reading, error, read_at, description, end_at is not None and end_at <= now)
 
 
 def _description(columns: Row) -> Description:
-    format_name, width, height, mpp_x, mpp_y, frames, captured, levels, associated, facts, warnings, identity = columns
+    """Asked for with every tile, so those of usual size are decoded once."""
+    is_usual = sum(map(len, columns[_JSON])) <= _MOST_KEPT_CHARACTERS
+    return _kept_description(columns) if is_usual else _decoded(columns)
+
+
+def _decoded(columns: Row) -> Description:
+    format_name, width, height, mpp_x, mpp_y, frames, captured, *told, pixel_digest, study = columns
+    levels, associated, facts, warnings, identity = told
     return Description(
         format=format_name,
         size=None if width is None else Size(width, height),
@@ -136,39 +182,48 @@ def _description(columns: Row) -> Description:
         frames=frames,
         associated=_TEXTS.decode(associated),
         captured_at=captured,
-        facts=_FACTS.decode(facts),
+        facts=_TOLD.decode(facts),
         warnings=_TEXTS.decode(warnings),
         identity=_TEXTS.decode(identity),
+        pixel_digest=pixel_digest,
+        study=study,
     )
 
 
+_kept_description = lru_cache(_MOST_KEPT)(_decoded)
 _LEVELS = msgspec.json.Decoder(tuple[Level, ...])
 _TEXTS = msgspec.json.Decoder(tuple[str, ...])
-_FACTS = msgspec.json.Decoder(dict[str, Any])
+_TOLD = msgspec.json.Decoder(dict[str, Any])
 
 # -- Noting what was read -----------------------------------------------------------------------------------------
 
 
 def set_ready(transaction: Transaction, version_id: int, read: Description, now: Instant) -> None:
     """Note what was read. Does nothing for a version that is gone."""
-    _set(
-        transaction,
-        version_id,
-        state=Reading.READY.value,
-        error=None,
-        read_at=now,
-        format=kept_text(read.format)[:_MOST_FORMAT] or _UNKNOWN_FORMAT,
-        width=read.size and read.size.width,
-        height=read.size and read.size.height,
+    state = {"state": Reading.READY.value, "error": None, "read_at": now, "pixel_digest": read.pixel_digest}
+    _set(transaction, version_id, **state, **_known(read))
+
+
+def set_seen(transaction: Transaction, version_id: int, read: Description) -> None:
+    """Note what one who looks before the job comes by needs to know; it stays waiting for the rest."""
+    _set(transaction, version_id, **_known(read))
+
+
+def _known(read: Description) -> dict[str, Any]:
+    return {
+        "format": kept_text(read.format)[:_MOST_FORMAT] or _UNKNOWN_FORMAT,
+        "width": read.size and read.size.width,
+        "height": read.size and read.size.height,
         **_scale(read.mpp),
-        frames=read.frames,
+        "frames": read.frames,
         **_capture(read.captured_at),
-        levels=_json(read.levels, "[]"),
-        associated=_json(read.associated, "[]"),
-        facts=_json(read.facts, "{}"),
-        warnings=_json(read.warnings, "[]"),
-        identity=_json(read.identity, "[]"),
-    )
+        "levels": _json(read.levels, "[]"),
+        "associated": _json(read.associated, "[]"),
+        "facts": _json(read.facts, "{}"),
+        "warnings": _json(read.warnings, "[]"),
+        "identity": _json(read.identity, "[]"),
+        "study": read.study,
+    }
 
 
 def set_failed(transaction: Transaction, version_id: int, error: str, now: Instant) -> None:

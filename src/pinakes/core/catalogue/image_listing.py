@@ -67,7 +67,7 @@ class ImageFilter:
     """What a list is to hold; None where it does not matter. Sizes in pixels, both ends included.
 
     state: of the reading of the content.   captured_from, captured_before: the latter excluded; a picture that tells
-    no offset is taken to be in UTC.
+    no offset is taken to be in UTC.   pixel_digest: as in `imaging.pixel_digest`.
     """
 
     kind: Kind | None = None
@@ -79,6 +79,7 @@ class ImageFilter:
     max_height: int | None = None
     captured_from: Instant | None = None
     captured_before: Instant | None = None
+    pixel_digest: str | None = None
 
 
 EVERYTHING = ImageFilter()
@@ -186,6 +187,7 @@ def _conditions(wanted: ImageFilter) -> list[ColumnElement[bool]]:
         (wanted.max_height, known.height.__le__),
         (wanted.captured_from, known.captured_at.__ge__),
         (wanted.captured_before, known.captured_at.__lt__),
+        (wanted.pixel_digest, known.pixel_digest.__eq__),
     )
     return [compare(value) for value, compare in asked if value is not None]
 

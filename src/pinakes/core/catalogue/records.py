@@ -107,6 +107,17 @@ _place = namespaces.alias("place")
 _root = namespaces.alias("root")
 _newest = versions.alias("newest")
 
+FACT_COLUMNS = (
+    images.c.kind,
+    images.c.author_id,
+    case((_root.c.id.is_(None), images.c.visibility), else_=_root.c.visibility),
+    images.c.end_at,
+    _root.c.owner_id,
+    policy.is_collaborator(_root.c.id),
+    policy.is_granted(),
+)
+"""The columns that make ImageFacts, in order, in a statement over IMAGES. Give it `policy.parameters`."""
+
 IMAGE_COLUMNS = (
     images.c.id,
     images.c.uid,
@@ -115,16 +126,10 @@ IMAGE_COLUMNS = (
     images.c.namespace_id,
     images.c.created_at,
     images.c.modified_at,
-    images.c.kind,
-    images.c.author_id,
-    case((_root.c.id.is_(None), images.c.visibility), else_=_root.c.visibility),
-    images.c.end_at,
-    _root.c.owner_id,
-    policy.is_collaborator(_root.c.id),
-    policy.is_granted(),
+    *FACT_COLUMNS,
     *VERSION_COLUMNS,
 )
-"""The columns that make an Image, in order, in a statement over IMAGES. Give it `policy.parameters`."""
+"""The columns that make an Image, in order, likewise."""
 
 IMAGES = (
     images.outerjoin(
@@ -159,8 +164,16 @@ def image_of(row: Sequence[Any]) -> Image:
         row[4],
         row[5],
         row[6],
-        ImageFacts(Kind(row[7]), row[8], Visibility(row[9]), row[10], row[11], bool(row[12]), bool(row[13])),
+        facts_of(row[7:14]),
         version_of(row[14:]),
+    )
+
+
+def facts_of(columns: Sequence[Any]) -> ImageFacts:
+    """What FACT_COLUMNS hold."""
+    kind, author_id, visibility, end_at, root_owner_id, is_collaborator, is_granted = columns
+    return ImageFacts(
+        Kind(kind), author_id, Visibility(visibility), end_at, root_owner_id, bool(is_collaborator), bool(is_granted)
     )
 
 

@@ -3,7 +3,9 @@
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pinakes.core.clock import Clock
 from pinakes.core.content import blobs
@@ -15,6 +17,19 @@ from pinakes.core.db.engine import Database, Transaction
 from pinakes.core.errors import BlobUnknown, StoreUnavailable, TooLarge, Unavailable
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class DistantContent:
+    """Content that is not on this machine. read: gives exactly so many bytes from an offset on.
+
+    It raises BlobUnknown, StoreUnavailable.
+    """
+
+    size_bytes: int
+    read: Callable[[int, int], bytes]
 
 
 class Content:
@@ -126,15 +141,21 @@ class Content:
 
     def open(self, digest: str) -> Reader:
         """Raises BlobUnknown, StoreUnavailable."""
+        return self._asked(self._find(digest), self._store.open)
+
+    @contextmanager
+    def located(self, digest: str) -> Iterator[Path | DistantContent]:
+        """Where the content is for the block, fetching nothing: a file as of `local_copy`, or what gives ranges of it.
+
+        Raises BlobUnknown, StoreUnavailable.
+        """
         blob = self._find(digest)
-        try:
-            return self._store.open(blob.key)
-        except BlobUnknown:
-            # The digest may have been let go of and taken in again, under another key, since the row was read.
-            again = self._find(digest)
-            if again.key == blob.key:
-                raise
-            return self._store.open(again.key)
+        path = self._store.path(blob.key)
+        if path is not None or self._copies is None:
+            yield path or self._distant(blob)
+            return
+        with self._copies.kept(digest) as copied:
+            yield copied or self._distant(blob)
 
     @contextmanager
     def local_copy(self, digest: str, *, only_ends: bool = False) -> Iterator[Path]:
@@ -164,6 +185,23 @@ class Content:
         if self._copies is not None:
             for digest in self.gone(self._copies.digests()):
                 self._copies.forget(digest)
+
+    def _distant(self, blob: Blob) -> DistantContent:
+        def read(offset: int, length: int) -> bytes:
+            return self._asked(blob, lambda key: self._store.read(key, offset, length))
+
+        return DistantContent(blob.size_bytes, read)
+
+    def _asked(self, blob: Blob, ask: Callable[[str], Answer]) -> Answer:
+        """What the store answers about a blob's key."""
+        try:
+            return ask(blob.key)
+        except BlobUnknown:
+            # The digest may have been let go of and taken in again, under another key, since the row was read.
+            again = self._find(blob.digest)
+            if again.key == blob.key:
+                raise
+            return ask(again.key)
 
     def _find(self, digest: str) -> Blob:
         with self._database.read() as connection:

@@ -89,6 +89,17 @@ class Copies:
             path.unlink(missing_ok=True)
             os.close(descriptor)
 
+    @contextmanager
+    def kept(self, digest: str) -> Iterator[Path | None]:
+        """The whole copy, which stays for the block; None if there is none. Raises StoreUnavailable."""
+        with _translated():
+            descriptor = self._shared(digest)
+        try:
+            yield None if descriptor is None else self._folder / digest
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
     def digests(self) -> list[str]:
         """Of all whole copies."""
         try:

@@ -79,6 +79,12 @@ class ContentStore(Protocol):
     def open(self, key: str) -> Reader:
         """Raises BlobUnknown if there is no committed object, StoreUnavailable."""
 
+    def read(self, key: str, offset: int, length: int) -> bytes:
+        """Exactly so many bytes of an object from offset on: one request, and nothing is read ahead.
+
+        Raises BlobUnknown if there is no committed object; StoreUnavailable, also if it does not have them all.
+        """
+
     def path(self, key: str) -> Path | None:
         """Where programs of this machine find the bytes of an object that is there; None if the store has no files."""
 

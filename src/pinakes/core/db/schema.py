@@ -277,6 +277,8 @@ descriptions = _table(
     Column("facts", Text),
     Column("warnings", Text),
     Column("identity", Text),
+    Column("pixel_digest", String(64)),  # imaging.pixel_digest; null for what has none
+    Column("study", String(64)),  # the same for the pictures of one DICOM study: a digest of its UID
     Index(
         "ix_descriptions_waiting",
         "version_id",
@@ -288,6 +290,8 @@ descriptions = _table(
     Index(None, "width"),
     Index(None, "height"),
     Index(None, "captured_at"),
+    Index(None, "pixel_digest"),
+    Index(None, "study"),
 )
 
 tags = _table(

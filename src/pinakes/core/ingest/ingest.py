@@ -21,7 +21,8 @@ from pinakes.core.renditions.reading import ContentReader
 from pinakes.core.renditions.renditions import Renditions
 
 _BATCH: Final = 20
-_ATTEMPTS: Final = 2
+_ATTEMPTS: Final = (True, False)
+"""Each with a digest of the pixels or without: what dies of being decoded can be described yet."""
 _MOST_PUT_OFF: Final = 100
 
 CRASHED: Final = "The content could not be read: it takes too long, or the process that reads it dies of it."
@@ -56,9 +57,9 @@ class Ingest:
         """
         require_account(actor, Resource.IMAGE, Permission.WRITE)
         with self._database.write() as transaction:
-            image, found = self._renditions.described(actor, image_id, version)
+            facts, found = self._renditions.described(actor, image_id, version)
             now = self._clock()
-            if not policy.may_change(actor, image.facts, now):
+            if not policy.may_change(actor, facts, now):
                 raise NotAllowed
             reading.ask(transaction, found.version.id, now)
             detail = {"kind": reading.JOB_KIND}
@@ -94,9 +95,9 @@ class Ingest:
 
     def _read(self, version: Version) -> bool:
         """Whether it has been read, or failed for good."""
-        for _ in range(_ATTEMPTS):
+        for pixel_digest in _ATTEMPTS:
             try:
-                self._reader.read(version)
+                self._reader.ingest(version, pixel_digest=pixel_digest)
             except DecodingUnavailable:
                 continue
             except NotAnImage:

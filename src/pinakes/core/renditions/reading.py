@@ -1,17 +1,17 @@
 """Reading what a content is, and noting it: by the job of new versions, and by the first who looks before that."""
 
-from pathlib import Path
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from pinakes.core.catalogue import descriptions
 from pinakes.core.catalogue.records import Version
 from pinakes.core.clock import Clock
 from pinakes.core.content.content import Content
-from pinakes.core.db.engine import Database
+from pinakes.core.db.engine import Database, Transaction
 from pinakes.core.errors import BlobUnknown, DecodingUnavailable, NotAnImage, TooLarge
 from pinakes.core.renditions.decoder import Decoder
 from pinakes.core.renditions.flight import SingleFlight
-from pinakes.imaging.decoding.requests import DecodingBusy, DecodingFailed, Describe
+from pinakes.imaging.decoding.requests import DecodingBusy, DecodingFailed, Describe, Exhausted
 from pinakes.imaging.source import Description, ImagingError
 
 _TOLD_BY_ENDS: Final = frozenset({"qcow2", "vmdk", "vdi", "vhdx", "raw", "iso", "ova", "tar", "gzip", "pdf"})
@@ -19,6 +19,9 @@ _TOLD_BY_ENDS: Final = frozenset({"qcow2", "vmdk", "vdi", "vhdx", "raw", "iso", 
 """
 
 _GONE: Final = "The bytes are not in the content store."
+
+Note: TypeAlias = Callable[[Transaction, int, Description], None]
+"""Writes down what was read, in the row of a version of that id."""
 
 
 class ContentReader:
@@ -31,24 +34,32 @@ class ContentReader:
         self._clock = clock
         self._flight: SingleFlight[Description] = SingleFlight()
 
-    def read(self, version: Version) -> Description:
-        """What the content of a version is, noted. Not to be called in a transaction.
+    def look(self, version: Version) -> Description:
+        """What the content of a version is, for one who looks before it was ingested. Not for use in a transaction.
 
-        Raises NotAnImage with the reason, which is noted too, and DecodingUnavailable, StoreUnavailable, StorageFull
-        for what may go well another time, of which nothing is noted.
+        It is noted, for the next who looks. Raises NotAnImage with the reason, which is noted too, and
+        DecodingUnavailable, StoreUnavailable, StorageFull for what may go well another time, of which nothing is noted.
         """
-        return self._flight.do(str(version.id), lambda: self._read(version))
+        return self._flight.do(str(version.id), lambda: self._read(version, descriptions.set_seen))
+
+    def ingest(self, version: Version, *, pixel_digest: bool) -> None:
+        """Note what it is for good. Raises likewise."""
+
+        def note(transaction: Transaction, version_id: int, read: Description) -> None:
+            descriptions.set_ready(transaction, version_id, read, self._clock())
+
+        self._read(version, note, pixel_digest=pixel_digest)
 
     def fail(self, version: Version, reason: str) -> None:
         """Note that nothing could be read."""
         with self._database.write() as transaction:
             descriptions.set_failed(transaction, version.id, reason, self._clock())
 
-    def _read(self, version: Version) -> Description:
+    def _read(self, version: Version, note: Note, *, pixel_digest: bool = False) -> Description:
         try:
-            read = self._described(version)
-        except (DecodingFailed, DecodingBusy) as exc:
-            raise DecodingUnavailable from exc
+            read = self._described(version, pixel_digest=pixel_digest)
+        except (DecodingFailed, DecodingBusy, Exhausted) as exc:
+            raise DecodingUnavailable(str(exc)) from exc
         except ImagingError as exc:
             reason = str(exc)
         except TooLarge as exc:
@@ -57,17 +68,14 @@ class ContentReader:
             reason = _GONE
         else:
             with self._database.write() as transaction:
-                descriptions.set_ready(transaction, version.id, read, self._clock())
+                note(transaction, version.id, read)
             return read
         self.fail(version, reason)
         raise NotAnImage(reason)
 
-    def _described(self, version: Version) -> Description:
+    def _described(self, version: Version, *, pixel_digest: bool) -> Description:
         only_ends = version.format in _TOLD_BY_ENDS
         with self._content.local_copy(version.digest, only_ends=only_ends) as path:
-            return self._decoder.run(_request(path, version.digest, only_ends=only_ends))
-
-
-def _request(path: Path, digest: str, *, only_ends: bool) -> Describe:
-    """A file with its ends alone is not kept open: it is gone afterwards."""
-    return Describe(path=str(path), key="" if only_ends else digest)
+            # A file with its ends alone is not kept open: it is gone afterwards.
+            key = "" if only_ends else version.digest
+            return self._decoder.run(Describe(path=str(path), key=key, pixel_digest=pixel_digest))

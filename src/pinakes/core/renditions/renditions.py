@@ -4,40 +4,35 @@ info ──> access, then what is known of the picture
 region, tile, thumbnail, associated ──> cache ──> one decoding for all who ask at once ──> pixels
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import islice
-from pathlib import Path
 from typing import Final
 
 from pinakes.core.access import policy
 from pinakes.core.access.guard import require_scope
-from pinakes.core.actor import Actor, Kind, Permission, Resource
-from pinakes.core.catalogue import descriptions, records
+from pinakes.core.access.policy import ImageFacts
+from pinakes.core.actor import Actor, Permission, Resource
+from pinakes.core.catalogue import descriptions
 from pinakes.core.catalogue.descriptions import Described
 from pinakes.core.catalogue.reading import Reading
-from pinakes.core.catalogue.records import Image
 from pinakes.core.clock import Clock
 from pinakes.core.content.content import Content
 from pinakes.core.db.engine import Database
 from pinakes.core.errors import (
     AssociatedUnknown,
-    BlobUnknown,
     ContentPending,
-    DecodingUnavailable,
     ImageUnknown,
     InvalidFields,
     NotAnImage,
     PictureTooLarge,
     TileUnknown,
-    TooLarge,
     VersionUnknown,
 )
 from pinakes.core.readtrail import ReadTrail
 from pinakes.core.renditions.cache import PictureCache
-from pinakes.core.renditions.decoder import Decoder, request_of
-from pinakes.core.renditions.flight import SingleFlight
+from pinakes.core.renditions.decoder import Decoder
+from pinakes.core.renditions.pictures import Pictures
 from pinakes.core.renditions.reading import ContentReader
+from pinakes.core.renditions.viewed import ViewedImage
 from pinakes.core.renditions.views import Views
 from pinakes.core.renditions.wanted import (
     AssociatedWanted,
@@ -48,8 +43,8 @@ from pinakes.core.renditions.wanted import (
     key_of,
 )
 from pinakes.core.text import check_text
-from pinakes.imaging.decoding.requests import DecodingBusy, DecodingFailed, Encoded, NoSuchPart
-from pinakes.imaging.source import DEFAULT_LIMITS, Description, ImagingError, LimitExceeded, Rect, Size
+from pinakes.imaging.decoding.requests import NoSuchPart
+from pinakes.imaging.source import DEFAULT_LIMITS, Description, Rect, Size
 
 __all__ = ["PictureFormat", "RegionWanted", "Rendition", "Renditions", "ViewedImage"]
 
@@ -66,29 +61,6 @@ _WITHOUT_IDENTITY: Final = frozenset({"thumbnail"})
 
 _ANYONE: Final = Actor("anyone")
 _NO_PIXELS: Final = "The content has no pixels to show."
-
-
-@dataclass(frozen=True, slots=True)
-class ViewedImage:
-    """A version with pixels, as one actor may see it. Only for the request it was asked for in.
-
-    description: its `associated` are those the actor may see; `size` is given and `levels` are not empty.
-    may_see_identity: whether the actor may see what in the file tells who is shown.
-    is_public: whether anyone may see it.
-    """
-
-    image_id: int
-    version_id: int
-    version_name: str
-    digest: str
-    description: Description
-    may_see_identity: bool
-    is_public: bool
-    kind: Kind
-
-    @property
-    def size(self) -> Size:
-        return self.description.levels[0].size
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,83 +89,67 @@ class Renditions:
         clock: Clock,
     ) -> None:
         self._database = database
-        self._content = content
-        self._decoder = decoder
         self._reader = reader
-        self._cache = cache
         self._clock = clock
+        self._pictures = Pictures(database, content, decoder, cache)
         self._views = Views(database, trail, clock)
-        self._flight: SingleFlight[bytes] = SingleFlight()
+
+    def start(self) -> None:
+        """Have what decodes ready before the first picture is asked for. Returns at once."""
+        self._pictures.start()
 
     def close(self) -> None:
         """End what decodes. May be called twice."""
-        self._decoder.close()
+        self._pictures.close()
 
     def sweep(self) -> None:
         """Drop what this machine has cached of content that is gone from the archive."""
-        digests = self._cache.digests()
-        while batch := list(islice(digests, _BATCH)):
-            for digest in self._content.gone(batch):
-                self._cache.forget(digest)
-        self._content.sweep_copies()
+        self._pictures.sweep()
 
     # -- What is known ---------------------------------------------------------------------------------------------
 
-    def described(self, actor: Actor, image_id: int, version: str | None = None) -> tuple[Image, Described]:
-        """An image the actor may see, and what has been read of its content, of whatever kind that is.
+    def described(self, actor: Actor, image_id: int, version: str | None = None) -> tuple[ImageFacts, Described]:
+        """The facts of an image the actor may see, and what has been read of its content, of whatever kind that is.
 
         version: its name, such as "1.0"; None for the newest with content. One past its own end is there for the
         author and staff alone. Raises ImageUnknown, VersionUnknown, ContentPending.
         """
-        require_scope(actor, Resource.IMAGE, Permission.READ)
-        if not 0 < image_id <= _MOST_ID:
-            raise ImageUnknown
-        if version is not None and not _may_be_name(version):
-            raise VersionUnknown
-        now = self._clock()
-        with self._database.read() as connection:
-            image = records.find(connection, actor, image_id, now)
-            if image is None or not policy.may_read(actor, image.facts, now):
-                raise ImageUnknown
-            oversees = policy.may_oversee(actor, image.facts, now)
-            found = descriptions.of_image(connection, image_id, version, now, oversees=oversees)
-        if found is None:
-            raise VersionUnknown if version is not None else ContentPending
-        if found.description is not None:
-            found = replace(found, description=self._shown(actor, image, found.description))
-        return image, found
+        facts, found = self._found(actor, image_id, version)
+        if found.description is not None and not policy.may_see_identity(actor, facts, self._clock()):
+            found = replace(found, description=_without_identity(found.description))
+        return facts, found
 
-    def info(self, actor: Actor, image_id: int, version: str | None = None) -> ViewedImage:
+    def info(self, actor: Actor, image_id: int, version: str | None = None, *, in_small: bool = False) -> ViewedImage:
         """What is known of a picture the actor may see; read from the file if nobody has yet.
 
-        version: as for `described`.
+        version: as for `described`.   in_small: also of one that has too many pixels to be shown in parts.
         Raises ImageUnknown, VersionUnknown, ContentPending, NotAnImage, DecodingUnavailable.
         """
-        image, found = self.described(actor, image_id, version)
+        facts, found = self._found(actor, image_id, version)
         if found.state is Reading.FAILED:
             raise NotAnImage(found.error)
-        description = found.description
-        if description is None:
-            description = self._shown(actor, image, self._reader.read(found.version))
-        if not description.levels:
-            raise NotAnImage(_NO_PIXELS)
-        now = self._clock()
-        return ViewedImage(
-            image.id,
-            found.version.id,
-            found.version.name,
-            found.version.digest,
-            description,
-            may_see_identity=policy.may_see_identity(actor, image.facts, now),
-            is_public=policy.may_read(_ANYONE, image.facts, now),
-            kind=image.kind,
-        )
+        read = found.description or self._reader.look(found.version)
+        return self._viewed(actor, image_id, facts, found, read, in_small=in_small)
+
+    def glance(self, actor: Actor, image_id: int, version: str | None = None) -> ViewedImage | None:
+        """The same without waiting; None if nobody has read the file yet."""
+        facts, found = self._found(actor, image_id, version)
+        if found.description is None:
+            return None
+        return self._viewed(actor, image_id, facts, found, found.description)
 
     def etag(self, viewed: ViewedImage, wanted: Wanted) -> str:
         """What the rendition's etag is, without making it."""
         return key_of(viewed.digest, wanted)
 
     # -- Pictures --------------------------------------------------------------------------------------------------
+
+    def at_hand(self, actor: Actor, viewed: ViewedImage, wanted: RegionWanted) -> bytes | None:
+        """What `region` gives, if it takes no waiting; else None, also where it raises."""
+        content = self._pictures.at_hand(viewed, wanted)
+        if content is not None:
+            self._views.note(actor, viewed.image_id, viewed.kind)
+        return content
 
     def region(self, actor: Actor, viewed: ViewedImage, wanted: RegionWanted) -> Rendition:
         """A part of the picture. One that is exactly a stored tile is given as it is stored.
@@ -243,7 +199,7 @@ class Renditions:
         """
         if not LEAST_SIDE <= side <= MOST_SIDE:
             raise InvalidFields.one("side", f"must be between {LEAST_SIDE} and {MOST_SIDE}")
-        viewed = self.info(actor, image_id, version)
+        viewed = self.info(actor, image_id, version, in_small=True)
         return self.region(actor, viewed, self.thumbnail_wanted(viewed, side, format))
 
     def thumbnail_wanted(self, viewed: ViewedImage, side: int, format: PictureFormat) -> RegionWanted:
@@ -262,54 +218,64 @@ class Renditions:
         except NoSuchPart:
             raise AssociatedUnknown from None
 
-    def _shown(self, actor: Actor, image: Image, description: Description) -> Description:
-        """Without the names of pictures that the actor may not see, and of fields that tell who is shown."""
-        if policy.may_see_identity(actor, image.facts, self._clock()):
-            return description
-        beside = tuple(name for name in description.associated if name in _WITHOUT_IDENTITY)
-        return replace(description, associated=beside, identity=())
+    def _found(self, actor: Actor, image_id: int, version: str | None) -> tuple[ImageFacts, Described]:
+        """The facts of an image and one version of it, if the actor may see them; raises as `described` says."""
+        require_scope(actor, Resource.IMAGE, Permission.READ)
+        if not 0 < image_id <= _MOST_ID:
+            raise ImageUnknown
+        if version is not None and not _may_be_name(version):
+            raise VersionUnknown
+        now = self._clock()
+        with self._database.read() as connection:
+            facts, found = descriptions.find(connection, actor, image_id, now) or (None, None)
+            if facts is None or not policy.may_read(actor, facts, now):
+                raise ImageUnknown
+            if version is not None or found is None:
+                oversees = policy.may_oversee(actor, facts, now)
+                found = descriptions.of_image(connection, image_id, version, now, oversees=oversees)
+        if found is None:
+            raise VersionUnknown if version is not None else ContentPending
+        return facts, found
+
+    def _viewed(
+        self,
+        actor: Actor,
+        image_id: int,
+        facts: ImageFacts,
+        found: Described,
+        read: Description,
+        *,
+        in_small: bool = False,
+    ) -> ViewedImage:
+        """Raises NotAnImage."""
+        if not read.levels and not (in_small and read.size):
+            raise NotAnImage(" ".join(read.warnings) if read.size else _NO_PIXELS)
+        now = self._clock()
+        may_see_identity = policy.may_see_identity(actor, facts, now)
+        return ViewedImage(
+            image_id,
+            found.version.id,
+            found.version.name,
+            found.version.digest,
+            read if may_see_identity else _without_identity(read),
+            may_see_identity=may_see_identity,
+            is_public=policy.may_read(_ANYONE, facts, now) and not found.has_ended,
+            kind=facts.kind,
+        )
 
     def _made(self, actor: Actor, viewed: ViewedImage, wanted: Wanted) -> Rendition:
         """Raises NoSuchPart, and what the operations name."""
-        key = key_of(viewed.digest, wanted)
-        content = self._cache.get(viewed.digest, key)
-        if content is None:
-            content = self._flight.do(
-                key, lambda: self._cache.get(viewed.digest, key) or self._decoded(viewed, wanted, key)
-            )
+        content = self._pictures.get(viewed, wanted)
         self._views.note(actor, viewed.image_id, viewed.kind)
-        return Rendition(content, wanted.format.media_type, key)
+        return Rendition(content, wanted.format.media_type, key_of(viewed.digest, wanted))
 
-    def _decoded(self, viewed: ViewedImage, wanted: Wanted, key: str) -> bytes:
-        encoded = self._from_file(viewed, lambda path: self._decoder.run(request_of(wanted, path, viewed.digest)))
-        if not encoded.spliced:  # what lies in the file as it is need not lie in the cache too
-            self._cache.put(viewed.digest, key, encoded.content)
-        return encoded.content
 
-    def _from_file(self, viewed: ViewedImage, decode: Callable[[Path], Encoded]) -> Encoded:
-        try:
-            with self._content.local_copy(viewed.digest) as path:
-                return decode(path)
-        except NoSuchPart:
-            raise
-        except LimitExceeded as exc:
-            raise PictureTooLarge(str(exc)) from exc
-        except (DecodingFailed, DecodingBusy) as exc:
-            if not self._is_there(viewed):
-                raise ImageUnknown from None  # deleted meanwhile
-            raise DecodingUnavailable(str(exc)) from exc
-        except ImagingError as exc:
-            raise NotAnImage(str(exc)) from exc
-        except TooLarge as exc:
-            raise NotAnImage(exc.message) from exc
-        except BlobUnknown:
-            if self._is_there(viewed):
-                raise
-            raise ImageUnknown from None  # deleted since it was found
-
-    def _is_there(self, viewed: ViewedImage) -> bool:
-        with self._database.read() as connection:
-            return descriptions.exists(connection, viewed.version_id)
+def _without_identity(description: Description) -> Description:
+    """Without the names of pictures that tell who is shown, and of the fields that do."""
+    beside = tuple(name for name in description.associated if name in _WITHOUT_IDENTITY)
+    if not description.identity and beside == description.associated:
+        return description
+    return replace(description, associated=beside, identity=())
 
 
 def fitted(size: Size, side: int) -> Size:

@@ -1,4 +1,4 @@
-"""Pictures that belong together, in the order in which they were taken: of one patient, of one study.
+"""Pictures that belong together, in the order in which they were taken: of one patient, of a study.
 
 What has no pixels, or has not been read yet, is left out.
 """
@@ -9,15 +9,16 @@ from typing import Any, Final
 from sqlalchemy import Select, bindparam, func, or_, select
 
 from pinakes.core.access import policy
-from pinakes.core.access.guard import require_user
+from pinakes.core.access.guard import require_scope, require_user
 from pinakes.core.actor import Actor, Kind, Permission, Resource
+from pinakes.core.catalogue import descriptions as known
 from pinakes.core.clinic.records import references
 from pinakes.core.clock import Clock, Instant
 from pinakes.core.db import schema
 from pinakes.core.db.engine import Database
 from pinakes.core.db.query import Query
 from pinakes.core.db.schema import clinical_images, descriptions, images, patient_identifiers, slides, versions
-from pinakes.core.errors import StudyUnknown
+from pinakes.core.errors import ImageUnknown, StudyUnknown
 from pinakes.core.text import check_text
 from pinakes.imaging.source import Size
 
@@ -51,6 +52,8 @@ _NEWEST_ID = (
     .scalar_subquery()
 )
 _TAKEN_AT = func.coalesce(descriptions.c.captured_at, images.c.created_at)
+_NO_LEVELS = "[]"
+"""Of a picture that has too many pixels to be shown in parts, as a viewer would."""
 _ITEMS = (
     select(
         images.c.id,
@@ -62,7 +65,7 @@ _ITEMS = (
         _TAKEN_AT,
     )
     .select_from(images.join(descriptions, descriptions.c.version_id == _NEWEST_ID))
-    .where(descriptions.c.width.is_not(None), policy.READABLE, policy.IS_ACTIVE)
+    .where(descriptions.c.width.is_not(None), descriptions.c.levels != _NO_LEVELS, policy.READABLE, policy.IS_ACTIVE)
     .order_by(_TAKEN_AT.desc(), images.c.id.desc())
     .limit(MOST)
 )
@@ -80,6 +83,17 @@ _OF_PATIENT = _among(
         patient_identifiers.c.patient_id == bindparam("patient_id"),
         patient_identifiers.c.system == bindparam("laboratory", LABORATORY),
     ),
+)
+_beside = descriptions.alias("beside")
+_OF_DICOM_STUDY = Query(
+    _ITEMS.where(
+        descriptions.c.study == bindparam("study"),
+        images.c.id.in_(
+            select(versions.c.image_id)
+            .join(_beside, _beside.c.version_id == versions.c.id)
+            .where(_beside.c.study == bindparam("study"))
+        ),
+    )
 )
 _OF_STUDY = _among(select(slides.c.image_id).where(slides.c.study_ref == bindparam("study")))
 
@@ -112,6 +126,23 @@ class Series:
         if not items:
             raise StudyUnknown
         return items
+
+    def of_dicom_study(self, actor: Actor, image_id: int) -> list[SeriesItem]:
+        """The pictures of the DICOM study that an image is of, as far as the actor may see them.
+
+        Raises ImageUnknown, and StudyUnknown for an image that is of none.
+        """
+        require_scope(actor, Resource.IMAGE, Permission.READ)
+        now = self._clock()
+        with self._database.read() as connection:
+            found = known.find(connection, actor, image_id, now)
+        if found is None or not policy.may_read(actor, found[0], now):
+            raise ImageUnknown
+        _, described = found
+        study = described.description.study if described is not None and described.description is not None else None
+        if study is None:
+            raise StudyUnknown
+        return self._items(actor, _OF_DICOM_STUDY, {"study": study})
 
     def _items(self, actor: Actor, query: Query, given: dict[str, Any]) -> list[SeriesItem]:
         with self._database.read() as connection:

@@ -7,9 +7,13 @@ import errno
 import gc
 import os
 import traceback
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final, assert_never
 
+from pinakes.imaging.bytesources import NeedsWhole
 from pinakes.imaging.decoding import tiles
+from pinakes.imaging.decoding.ranges import Fetching
 from pinakes.imaging.decoding.requests import (
     Answer,
     Associated,
@@ -18,16 +22,20 @@ from pinakes.imaging.decoding.requests import (
     Describe,
     Described,
     Encoded,
+    Mapped,
+    MapTiles,
     NoSuchPart,
     Refused,
     Region,
     Tile,
 )
 from pinakes.imaging.decoding.warm import Opener, WarmSources
-from pinakes.imaging.encoding import Format, encode
+from pinakes.imaging.encoding import encode
 from pinakes.imaging.geometry import clamp
+from pinakes.imaging.pixel_digest import pixel_digest
 from pinakes.imaging.rendering import render
-from pinakes.imaging.source import ImageSource, ImagingError, LimitExceeded, Limits, Size
+from pinakes.imaging.source import Description, ImageSource, ImagingError, LimitExceeded, Limits, Size
+from pinakes.imaging.tilemap import MappedSource
 
 _CROWDED_SHARE: Final = 0.5
 """Of the allowed memory: who holds more after an answer closes its pictures; who still does, is replaced."""
@@ -39,13 +47,17 @@ _SYSTEM_ERRORS: Final = {errno.ENOENT, errno.EACCES, errno.EIO, errno.ENOSPC, er
 class Answers:
     """What a decoding process knows and does. For one thread."""
 
-    def __init__(self, opener: Opener, warm_sources: int, memory_bytes: int, limits: Limits) -> None:
+    def __init__(
+        self, opener: Opener, warm_sources: int, memory_bytes: int, limits: Limits, fetching: Fetching
+    ) -> None:
         self._warm = WarmSources(opener, warm_sources)
+        self._fetching = fetching
         self._memory_bytes = memory_bytes
         self._limits = limits
 
     def answer(self, request: DecodeRequest) -> Answer:
         """Never raises what the picture is to blame for."""
+        self._fetching.begin()
         result = self._result(request)
         if isinstance(result, Encoded) and result.spliced:  # takes no memory, and to look takes longer than it did
             return Answer(result)
@@ -59,36 +71,43 @@ class Answers:
         """Close everything: nobody has asked for long."""
         self._warm.clear()
 
-    def _result(self, request: DecodeRequest) -> Encoded | Described | Refused:
+    def _result(self, request: DecodeRequest) -> Encoded | Described | Mapped | Refused:
         try:
             return self._made(request)
         except MemoryError as error:
             cause = _cause(error)
         except Exception as error:
-            return _refusal(error)
+            return _refusal(self._fetching.failure or error)
         if self._warm.clear():  # perhaps it was the others that took it
             gc.collect()
             return self._result(request)
-        return Refused("limit", "The picture takes more memory than is allowed.", cause)
+        return Refused("exhausted", "The picture takes more memory than is allowed.", cause)
 
-    def _made(self, request: DecodeRequest) -> Encoded | Described:
-        with self._warm.source(request.path, request.key) as source:
-            match request:
-                case Describe():
-                    return Described(source.description)
-                case Region():
-                    return self._region(source, request)
-                case Tile():
-                    return self._tile(source, request)
-                case Associated():
-                    return _associated(source, request)
-                case _:
-                    assert_never(request)
+    def _made(self, request: DecodeRequest) -> Encoded | Described | Mapped:
+        with self._warm.source(request.file, request.key) as source:
+            made = self._read(source, request)
+            if self._fetching.failure:  # libraries may go on without what they could not read
+                raise self._fetching.failure
+            return made
+
+    def _read(self, source: ImageSource, request: DecodeRequest) -> Encoded | Described | Mapped:
+        match request:
+            case Describe():
+                return Described(_described(source, request))
+            case Region():
+                return self._region(source, request)
+            case Tile():
+                return self._tile(source, request)
+            case Associated():
+                return _associated(source, request)
+            case MapTiles():
+                return _mapped(source, request)
+            case _:
+                assert_never(request)
 
     def _region(self, source: ImageSource, wanted: Region) -> Encoded:
         _check(source, wanted)
-        is_plain = not (wanted.rotation % 360 or wanted.mirrored or wanted.frame) and wanted.quality == "color"
-        if is_plain and _takes_stored(wanted.format, wanted.encode_quality):
+        if wanted.encode_quality is None and tiles.may_be_stored(wanted):
             place = tiles.stored_place(source.description, wanted.rect, wanted.size)
             spliced = place and _spliced(source, place, wanted.size)
             if spliced:
@@ -114,7 +133,7 @@ class Answers:
             raise NoSuchPart("The picture has no such tiles.")
         place = tiles.Place(wanted.level, wanted.column, wanted.row)
         rect, size = tiles.tile_of(source.description, place, grid)
-        if grid == own and _takes_stored(wanted.format, wanted.encode_quality):
+        if grid == own and wanted.format == "jpeg" and wanted.encode_quality is None:
             spliced = _spliced(source, place, size)
             if spliced:
                 return spliced
@@ -123,6 +142,15 @@ class Answers:
 
     def _is_crowded(self) -> bool:
         return _resident_bytes() > _CROWDED_SHARE * self._memory_bytes
+
+
+def _described(source: ImageSource, wanted: Describe) -> Description:
+    """What can be described and not decoded is described all the same."""
+    if not wanted.pixel_digest:
+        return source.description
+    with suppress(Exception):
+        return replace(source.description, pixel_digest=pixel_digest(source))
+    return source.description
 
 
 def _check(source: ImageSource, wanted: Region) -> None:
@@ -140,13 +168,17 @@ def _check(source: ImageSource, wanted: Region) -> None:
 
 
 def _associated(source: ImageSource, wanted: Associated) -> Encoded:
+    if wanted.distant is not None and wanted.distant.only_plain:
+        raise NeedsWhole("Pictures beside a slide are not read by ranges.")
     if wanted.name not in source.description.associated:
         raise NoSuchPart("The picture has no such picture beside it.")
     return Encoded(encode(source.read_associated(wanted.name), wanted.format, quality=wanted.encode_quality))
 
 
-def _takes_stored(format: Format, encode_quality: int | None) -> bool:
-    return format == "jpeg" and encode_quality is None
+def _mapped(source: ImageSource, wanted: MapTiles) -> Mapped:
+    if not isinstance(source, MappedSource) or not 0 <= wanted.level < len(source.description.levels):
+        return Mapped(None)
+    return Mapped(source.tile_map(wanted.level))
 
 
 def _spliced(source: ImageSource, place: tiles.Place, size: Size) -> Encoded | None:
@@ -163,6 +195,8 @@ def _refusal(error: Exception) -> Refused:
             return Refused("absent", str(error))
         case DecodingFailed():
             return Refused("failed", str(error))
+        case NeedsWhole():
+            return Refused("whole", str(error))
         case ImagingError():
             return Refused("unreadable", str(error))
         case OSError() if error.errno in _SYSTEM_ERRORS:

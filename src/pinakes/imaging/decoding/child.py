@@ -13,15 +13,18 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
-from functools import partial
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from pinakes.imaging.bytesources import DistantFile
 from pinakes.imaging.decoding import wire
 from pinakes.imaging.decoding.answering import Answers
-from pinakes.imaging.decoding.requests import Answer, Bounds, DecodeRequest, Orders, Ready, Refused
-from pinakes.imaging.decoding.warm import Opener
+from pinakes.imaging.decoding.ranges import Fetching
+from pinakes.imaging.decoding.requests import Answer, Bounds, DecodeRequest, Needed, Orders, Ready, Refused
+from pinakes.imaging.decoding.warm import File, Opener
+from pinakes.imaging.opening import load_readers
 from pinakes.imaging.source import ImageSource
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -39,8 +42,12 @@ def main() -> int:
     tempfile.tempdir = orders.scratch  # to find one itself, Python would try to write a file
     _limit(orders.bounds)
     bounds = orders.bounds
-    answers = Answers(_opener(bounds), bounds.warm_sources, bounds.memory_bytes, bounds.limits)
+    if orders.is_early:
+        load_readers()
     with socket.socket(fileno=orders.socket) as connection:
+        fetching = Fetching(lambda needed: _fetched(connection, needed))
+        opener = opener_of(bounds, fetching)
+        answers = Answers(opener, bounds.warm_sources, bounds.memory_bytes, bounds.limits, fetching)
         try:
             wire.send(connection, _encoder.encode(Answer(Ready())))
             while True:
@@ -55,6 +62,11 @@ def _serve_one(connection: socket.socket, answers: Answers, bounds: Bounds) -> N
     answer = answers.answer(_requests.decode(message))
     wire.send(connection, _encoded(answer))
     signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _fetched(connection: socket.socket, needed: Needed) -> bytearray:
+    wire.send(connection, _encoder.encode(Answer(needed)))
+    return wire.receive(connection)
 
 
 def _next_message(connection: socket.socket, answers: Answers, idle_seconds: float) -> bytearray:
@@ -76,10 +88,23 @@ def _encoded(answer: Answer) -> bytes:
         return _encoder.encode(Answer(refused, answer.spent))
 
 
-def _opener(bounds: Bounds) -> Opener:
-    module, _, name = bounds.opener.partition(":")
-    function: Callable[..., ImageSource] = getattr(importlib.import_module(module), name)
-    return partial(function, limits=bounds.limits)
+def opener_of(bounds: Bounds, fetching: Fetching) -> Opener:
+    """What opens the files of requests."""
+    open_here, limits = _named(bounds.opener), bounds.limits
+
+    def opened(file: File) -> ImageSource:
+        if isinstance(file, str):
+            return open_here(Path(file), limits=limits)
+        source = DistantFile(fetching.read, file.size_bytes)
+        return _named(bounds.distant_opener)(source, file.levels, only_plain=file.only_plain, limits=limits)
+
+    return opened
+
+
+def _named(function: str) -> Callable[..., ImageSource]:
+    module, _, name = function.partition(":")
+    found: Callable[..., ImageSource] = getattr(importlib.import_module(module), name)
+    return found
 
 
 def _limit(bounds: Bounds) -> None:

@@ -1,22 +1,33 @@
 """One decoding process, as the one sees it who started it: start, ask, stop."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from typing import Final, Self
 
 import msgspec
 
 from pinakes.imaging.decoding import wire
-from pinakes.imaging.decoding.requests import Answer, Bounds, DecodeRequest, DecodingFailed, Orders, Ready
-from pinakes.imaging.source import LimitExceeded
+from pinakes.imaging.decoding.ranges import Supply
+from pinakes.imaging.decoding.requests import (
+    Answer,
+    Bounds,
+    DecodeRequest,
+    DecodingFailed,
+    Exhausted,
+    Needed,
+    Orders,
+    Ready,
+)
+from pinakes.imaging.scratch import ScratchFolder
 
 START_SECONDS: Final = 30.0
 """How long a process may take until it is ready: on a busy machine its imports take long."""
+
+SCRATCH: Final = "pinakes-decoding-"
+"""How the names of the processes' folders begin."""
 
 _KEPT_FROM_ENVIRONMENT: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")
 
@@ -33,31 +44,34 @@ _answers: Final = msgspec.msgpack.Decoder(Answer)
 
 
 class DecodingProcess:
-    """Asked by one thread at a time; killed by any."""
+    """Asked by one thread at a time; killed by any. is_ready: whether it has been seen to take requests."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], connection: socket.socket, bounds: Bounds, scratch: str) -> None:
+    def __init__(
+        self, popen: subprocess.Popen[bytes], connection: socket.socket, bounds: Bounds, scratch: ScratchFolder
+    ) -> None:
         self._popen = popen
         self._connection = connection
         self._bounds = bounds
         self._scratch = scratch
-        self._is_ready = False
+        self.is_ready = False
 
     @classmethod
-    def start(cls, bounds: Bounds) -> Self:
-        """Start one; it is ready a little later. Raises OSError.
+    def start(cls, bounds: Bounds, *, is_early: bool = False) -> Self:
+        """Start one; it is ready a little later. is_early: before anybody waits for it. Raises OSError.
 
         The kernel kills it when the calling thread ends, so call it from one that lives as long as it should.
         It inherits nothing secret: neither open files nor the environment. What it leaves in its scratch folder
         goes with it.
         """
         ours, theirs = socket.socketpair()
-        scratch = ""
+        scratch: ScratchFolder | None = None
         try:
-            scratch = tempfile.mkdtemp(prefix="pinakes-decoding-")
-            popen = _spawned(Orders(os.getpid(), theirs.fileno(), scratch, bounds))
+            scratch = ScratchFolder(SCRATCH)
+            popen = _spawned(Orders(os.getpid(), theirs.fileno(), str(scratch.path), bounds, is_early))
         except BaseException:
             ours.close()
-            shutil.rmtree(scratch, ignore_errors=True)
+            if scratch:
+                scratch.close()
             raise
         finally:
             theirs.close()
@@ -71,21 +85,26 @@ class DecodingProcess:
     def is_alive(self) -> bool:
         return self._popen.poll() is None
 
-    def ask(self, request: DecodeRequest) -> Answer:
+    def ask(self, request: DecodeRequest, supply: Supply | None = None) -> Answer:
         """The answer. After an error the process is of no more use: stop it.
 
-        Raises LimitExceeded if it takes too long, DecodingFailed if the process dies, OverflowError or
+        supply: of a distant file; the time that it takes counts.
+        Raises Exhausted if it takes too long, DecodingFailed if the process dies, OverflowError or
         UnicodeEncodeError for a request that cannot be told.
         """
         message = _encoder.encode(request)
-        if not self._is_ready:
+        if not self.is_ready:
             self._await_ready()
         try:
             deadline = time.monotonic() + self._bounds.seconds
-            wire.send(self._connection, message, deadline)
-            return _answers.decode(wire.receive(self._connection, deadline))
+            while True:
+                wire.send(self._connection, message, deadline)
+                answer = _answers.decode(wire.receive(self._connection, deadline))
+                if supply is None or not isinstance(answer.result, Needed):
+                    return answer
+                message = supply.give(answer.result)
         except TimeoutError:
-            raise LimitExceeded("The picture takes more time than is allowed.") from None
+            raise Exhausted("The picture takes more time than is allowed.") from None
         except (wire.Ended, msgspec.MsgspecError) as error:
             raise DecodingFailed("The process that read the picture died.") from error
 
@@ -98,7 +117,7 @@ class DecodingProcess:
         """End it and forget it; its exit status. For the one who asks it, or when nobody does."""
         self.kill()
         self._connection.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._scratch.close()
         return self._popen.returncode
 
     def _await_ready(self) -> None:
@@ -106,7 +125,7 @@ class DecodingProcess:
             said = _answers.decode(wire.receive(self._connection, time.monotonic() + START_SECONDS))
         except (TimeoutError, wire.Ended, msgspec.MsgspecError) as error:
             raise DecodingFailed("The process that reads pictures did not start.") from error
-        self._is_ready = isinstance(said.result, Ready)
+        self.is_ready = isinstance(said.result, Ready)
 
 
 def _spawned(orders: Orders) -> subprocess.Popen[bytes]:

@@ -1,6 +1,7 @@
 """Which part of a picture a tile is, and which stored tile a part of a picture is."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from pinakes.imaging.decoding.requests import NoSuchPart
 from pinakes.imaging.source import Description, Level, Rect, Size
@@ -44,22 +45,43 @@ def stored_place(description: Description, rect: Rect, size: Size) -> Place | No
     return None
 
 
+class Shown(Protocol):
+    """How a part of a picture is to be shown, whoever asks."""
+
+    @property
+    def rotation(self) -> float: ...
+    @property
+    def mirrored(self) -> bool: ...
+    @property
+    def quality(self) -> str: ...
+    @property
+    def frame(self) -> int: ...
+    @property
+    def format(self) -> str: ...
+
+
+def may_be_stored(wanted: Shown) -> bool:
+    """Whether a part shown like this can be a stored tile: as it is, as a JPEG, of the first frame."""
+    is_plain = not (wanted.rotation % 360 or wanted.mirrored or wanted.frame)
+    return is_plain and wanted.quality == "color" and wanted.format == "jpeg"
+
+
 def _place_in(description: Description, number: int, level: Level, rect: Rect, size: Size) -> Place | None:
-    whole, scale, tile = description.levels[0].size, round(level.downsample), level.tile
-    if tile is None or scale < 1 or not _is_scaled(whole, level.size, scale):
+    if size != level.tile:
         return None
-    column, rest_x = divmod(rect.x, tile.width * scale)
-    row, rest_y = divmod(rect.y, tile.height * scale)
-    if rest_x or rest_y:
+    scale = round(level.downsample)
+    width, height = size.width * scale, size.height * scale
+    if (rect.width, rect.height) != (width, height) or rect.x % width or rect.y % height:
         return None
-    place = Place(number, column, row)
-    is_whole_tile = (rect.width, rect.height, size) == (tile.width * scale, tile.height * scale, tile)
-    return place if is_whole_tile else None
+    if not _is_scaled(description.levels[0].size, level.size, scale):
+        return None
+    return Place(number, rect.x // width, rect.y // height)
 
 
 def _is_scaled(whole: Size, level: Size, scale: int) -> bool:
-    sides = ((whole.width, level.width), (whole.height, level.height))
-    return all(small in {large // scale, -(-large // scale)} for large, small in sides)
+    """Whether both sides were divided by a whole number, parts of a pixel dropped or counted as one."""
+    across, down = level.width * scale - whole.width, level.height * scale - whole.height
+    return -scale < across < scale and -scale < down < scale
 
 
 def _stretched(start: int, length: int, small: int, large: int) -> tuple[int, int]:

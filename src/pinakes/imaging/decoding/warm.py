@@ -3,12 +3,14 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
-from pinakes.imaging.decoding.requests import NoSuchPart
+from pinakes.imaging.decoding.requests import Distant, NoSuchPart
 from pinakes.imaging.source import ImageSource
 
-Opener = Callable[[Path], ImageSource]
+File = str | Distant
+"""Its path, or what is to be known of one that has none."""
+
+Opener = Callable[[File], ImageSource]
 
 
 class WarmSources:
@@ -17,29 +19,29 @@ class WarmSources:
     def __init__(self, opener: Opener, most: int) -> None:
         self._opener = opener
         self._most = most
-        self._open: OrderedDict[str, tuple[str, ImageSource]] = OrderedDict()  # the latest last
+        self._open: OrderedDict[str, tuple[File, ImageSource]] = OrderedDict()  # the latest last
 
     def __len__(self) -> int:
         return len(self._open)
 
     @contextmanager
-    def source(self, path: str, key: str) -> Iterator[ImageSource]:
-        """An open source, kept for the next one who asks by the same key and path, unless this use of it fails.
+    def source(self, file: File, key: str) -> Iterator[ImageSource]:
+        """An open source, kept for the next one who asks by the same key and file, unless this use of it fails.
 
         To ask for what it has not is no failure: NoSuchPart leaves it open.
 
         Raises what the opener raises.
         """
-        source = self._taken(path, key)
+        source = self._taken(file, key)
         try:
             yield source
         except NoSuchPart:
-            self._keep(path, key, source)
+            self._keep(file, key, source)
             raise
         except BaseException:
             _close(source)
             raise
-        self._keep(path, key, source)
+        self._keep(file, key, source)
 
     def clear(self) -> bool:
         """Close all; whether there were any."""
@@ -47,17 +49,17 @@ class WarmSources:
         self._drop_to(0)
         return dropped
 
-    def _taken(self, path: str, key: str) -> ImageSource:
+    def _taken(self, file: File, key: str) -> ImageSource:
         held = self._open.pop(key, None)
-        if held is not None and held[0] == path:
+        if held is not None and held[0] == file:
             return held[1]
         if held is not None:
             _close(held[1])
-        return self._opener(Path(path))
+        return self._opener(file)
 
-    def _keep(self, path: str, key: str, source: ImageSource) -> None:
+    def _keep(self, file: File, key: str, source: ImageSource) -> None:
         if key:
-            self._open[key] = (path, source)
+            self._open[key] = (file, source)
             self._drop_to(self._most)
         else:
             _close(source)

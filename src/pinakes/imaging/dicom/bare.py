@@ -22,7 +22,7 @@ from pydicom.uid import UID
 from pinakes.imaging.bare import jpeg
 from pinakes.imaging.dicom.codecs import JPEG, JPEG_LOSSLESS, JPEG_LS, NATIVE
 from pinakes.imaging.dicom.frames import Frames, form_of
-from pinakes.imaging.dicom.parsing import UNDEFINED, Parsed, code, parse, quietly
+from pinakes.imaging.dicom.parsing import UNDEFINED, Parsed, code, parse, quietly, values
 from pinakes.imaging.source import DEFAULT_LIMITS, Limits, Unreadable
 
 _EMPTIED: Final = {
@@ -80,10 +80,19 @@ def copy(source_path: Path, target_path: Path, limits: Limits = DEFAULT_LIMITS) 
         frames = Frames(parsed, form_of(parsed), limits)
         if code(parsed.dataset, "BurnedInAnnotation") == "YES":
             raise Unreadable("The file says that text that may name the patient is part of the picture itself.")
+        if _shows_label(parsed.dataset):
+            raise Unreadable("The picture shows the label of a slide.")
         with target_path.open("wb") as target:
             _write(parsed, frames, target)
     finally:
         parsed.stream.close()
+
+
+def _shows_label(dataset: Dataset) -> bool:
+    """Of a slide's pictures of itself the label does, and an overview unless it says no (PS3.3, C.8.12.4.1.1)."""
+    shows = code(dataset, "SpecimenLabelInImage")
+    flavor = [str(part) for part in values(dataset, "ImageType")[2:3]]
+    return shows == "YES" or flavor == ["LABEL"] or (flavor == ["OVERVIEW"] and shows != "NO")
 
 
 def _write(parsed: Parsed, frames: Frames, target: BinaryIO) -> None:

@@ -86,12 +86,17 @@ def is_float(parsed: Parsed) -> bool:
 
 
 class Frames:
-    """The frames of an open file. count: those that are there, which may be fewer than it says."""
+    """The frames of an open file. count: those that are there, which may be fewer than it says.
+
+    excess: why none of them can be shown, if they are too large for that.
+    """
 
     def __init__(self, parsed: Parsed, form: Form, limits: Limits) -> None:
-        """Raises Unreadable if there is not one whole frame; LimitExceeded for too large or too many ones."""
-        if form.rows * form.columns > limits.pixels:
-            raise LimitExceeded(f"A frame has more than {limits.pixels} pixels.")
+        """Raises Unreadable if there is not one whole frame; LimitExceeded for too many ones."""
+        is_too_large = form.rows * form.columns > limits.pixels
+        self.excess = (
+            f"A frame has more than {limits.pixels} pixels: it is too large to be shown." if is_too_large else None
+        )
         self._parsed = parsed
         self._form = form
         self.declared = max(whole_number(parsed.dataset, "NumberOfFrames") or 1, 1)
@@ -115,6 +120,8 @@ class Frames:
         """
         if not 0 <= index < self.count:
             raise Unreadable("The DICOM file has no such frame.")
+        if self.excess is not None:
+            raise LimitExceeded(self.excess)
         if self._pieces is None:
             return self._native(index)
         found = decompress(self._parsed.syntax, self.compressed(index), self._form)

@@ -1,5 +1,6 @@
 """A DICOM file as a picture, or as many: the frames are its pages, and the first is the picture."""
 
+import hashlib
 import re
 from pathlib import Path
 from types import TracebackType
@@ -10,10 +11,11 @@ from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from pinakes.imaging.dicom.frames import Frames, form_of
+from pinakes.imaging.dicom.frames import Frames, form_of, is_float
 from pinakes.imaging.dicom.identity import identity_in
 from pinakes.imaging.dicom.parsing import Parsed, code, number, parse, value, whole_number
 from pinakes.imaging.dicom.shades import Shades, looks_of, shades_of
+from pinakes.imaging.pixel_digest import Samples
 from pinakes.imaging.source import (
     DEFAULT_LIMITS,
     Description,
@@ -27,6 +29,7 @@ from pinakes.imaging.source import (
     Unreadable,
 )
 
+_UID: Final = re.compile(r"[0-9.]{1,64}")
 _WHOLE_SLIDE: Final = "1.2.840.10008.5.1.4.1.1.77.1.6"
 
 
@@ -74,6 +77,16 @@ class DicomSource:
             raise IndexError("The picture is not tiled.")
         return None
 
+    def stored_samples(self) -> Samples | None:
+        """See `pixel_digest`."""
+        form = self._form
+        if is_float(self._parsed):
+            return None
+        bits = next(bits for bits in (8, 16, 32) if form.bits_stored <= bits)
+        kind = f"<{'i' if form.is_signed and form.samples == 1 else 'u'}{bits // 8}"
+        parts = (self._frames.stored(index).astype(kind).tobytes() for index in range(self._frames.count))
+        return Samples(form.columns, form.rows, form.samples, bits, parts)
+
     def close(self) -> None:
         self._parsed.stream.close()
 
@@ -104,7 +117,7 @@ def _is_tiled(dataset: Dataset) -> bool:
 
 
 def _description(parsed: Parsed, frames: Frames, size: Size) -> Description:
-    warnings = []
+    warnings = [] if frames.excess is None else [frames.excess]
     if frames.count < frames.declared:
         warnings.append("The file says that it has more frames than are there.")
     if code(parsed.dataset, "BurnedInAnnotation") == "YES":
@@ -112,14 +125,21 @@ def _description(parsed: Parsed, frames: Frames, size: Size) -> Description:
     return Description(
         format="dicom",
         size=size,
-        levels=(Level(size, 1.0),),
+        levels=(Level(size, 1.0),) if frames.excess is None else (),
         mpp=_mpp(parsed.dataset),
         frames=frames.count,
         captured_at=captured_at(parsed.dataset),
         facts=_facts(parsed),
         warnings=tuple(warnings),
         identity=identity_in(parsed.dataset),
+        study=_study(parsed.dataset),
     )
+
+
+def _study(dataset: Dataset) -> str | None:
+    """The UID tells on the patient to who has others of the study, and so it is kept as a digest only."""
+    uid = str(value(dataset, "StudyInstanceUID") or "")
+    return hashlib.sha256(uid.encode("ascii")).hexdigest() if _UID.fullmatch(uid) else None
 
 
 def _mpp(dataset: Dataset) -> tuple[float, float] | None:

@@ -25,14 +25,23 @@ class PictureInShort(Shown):
     captured: str | None
 
 
+class AssociatedPicture(Shown):
+    """A picture beside a picture, such as a slide's label. url: where it can be seen."""
+
+    name: str
+    url: str
+
+
 class Viewer(Shown):
-    """Where a picture can be seen, as absolute URLs. All but the thumbnail are null where no IIIF API is to be found.
+    """Where a picture can be seen, as absolute URLs. Those of the IIIF API are null where none is to be found.
 
     iiif: the picture's own, for the IIIF Image API.   info: its info.json.   deep_zoom: its DZI.
-    manifest: for the IIIF Presentation API.
+    manifest: for the IIIF Presentation API.   associated: pictures beside it, as far as one may see them; of a content
+    that has been read.
     """
 
     thumbnail: str
+    associated: list[AssociatedPicture]
     iiif: str | None
     info: str | None
     deep_zoom: str | None
@@ -59,8 +68,10 @@ class LevelSize(Shown):
 class Description(PictureInShort):
     """Everything that was read from a content. levels: largest first.   mpp: its scale, if it tells one.
 
-    associated: names of the pictures beside it.   facts: more, by kind of file; a disk's format, size and partitions.
+    associated: pictures beside it, as far as one may see them.
+    facts: more, by kind of file; a disk's format, size and partitions.
     identity: which of its fields tell who is shown, without what is in them; for those who may see identity.
+    pixel_digest: the same for the same picture in another container; null for slides, and what else has none.
     """
 
     image_id: int
@@ -68,10 +79,11 @@ class Description(PictureInShort):
     read_at: ShownTime | None
     mpp: Scale | None
     levels: list[LevelSize]
-    associated: list[str]
+    associated: list[AssociatedPicture]
     facts: dict[str, Any]
     warnings: list[str]
     identity: list[str]
+    pixel_digest: str | None
 
 
 class NewViewLink(Given):

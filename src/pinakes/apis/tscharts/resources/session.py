@@ -1,6 +1,5 @@
 """POST /login/ and /logout/ (contract section 2)."""
 
-import asyncio
 from contextlib import suppress
 from typing import Any
 
@@ -13,26 +12,23 @@ from pinakes.apis.tscharts.fields import Members
 from pinakes.core.errors import BadLogin, InvalidFields, KindMissing, Refused
 from pinakes.web.api import ApiContext
 from pinakes.web.jsonbody import respond_json
+from pinakes.web.logins import log_in
 
 
 class SessionResource:
     """Tokens for names and passwords."""
 
     def __init__(self, context: ApiContext, endpoints: Endpoints) -> None:
+        self._context = context
         self._credentials = context.archive.credentials
         self._bridge = context.bridge
-        self._origins = context.origins
         self._endpoints = endpoints
 
     async def login(self, request: Request) -> Response:
         """An `Authorization` header is ignored: tablets send their old token along (L1)."""
         name, password = _name_and_password(await self._endpoints.members(request))
-        address = self._origins.client_address(request.scope)
         try:
-            actor, token = await self._bridge.thread(self._credentials.login, NAME, name, password, address, kind=SCOPE)
-        except BadLogin as error:
-            await asyncio.sleep(error.delay_seconds)
-            raise
+            actor, token = await log_in(self._context, request, NAME, name, password, kind=SCOPE)
         except KindMissing as exc:
             raise BadLogin from exc  # 403 at login, where every other request is answered 401 (G17)
         return respond_json({"token": token, "id": str(actor.user_id)})  # L2: the id is a string

@@ -19,7 +19,7 @@ import fcntl
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from pinakes.core.content.store import Reader, StoredObject, Writer, new_key
@@ -58,11 +58,18 @@ class DiskStore:
         path = self._object(key)
         try:
             with _translated():
-                return _DiskReader(path)
+                return FileReader(path)
         except StoreUnavailable as exc:
             if isinstance(exc.__cause__, FileNotFoundError):
                 raise BlobUnknown(key) from exc
             raise
+
+    def read(self, key: str, offset: int, length: int) -> bytes:
+        with closing(self.open(key)) as reader:
+            read = reader.read_at(offset, length)
+        if len(read) != length:
+            raise StoreUnavailable("The file ends before its bytes do.")
+        return read
 
     def path(self, key: str) -> Path | None:
         return self._object(key)
@@ -176,7 +183,7 @@ class _DiskWriter:
         self._close()
 
 
-class _DiskReader:
+class FileReader:
     """One open file: it stays readable after the object was deleted."""
 
     def __init__(self, path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pinakes.core.clock import now
 from pinakes.core.content.store import Reader, StoredObject, Writer
-from pinakes.core.errors import BlobUnknown, StorageFull
+from pinakes.core.errors import BlobUnknown, StorageFull, StoreUnavailable
 
 
 class MemoryStore:
@@ -33,6 +33,12 @@ class MemoryStore:
             if key not in self._objects:
                 raise BlobUnknown(key)
             return _MemoryReader(self._objects[key][0])
+
+    def read(self, key: str, offset: int, length: int) -> bytes:
+        read = self.open(key).read_at(offset, length)
+        if len(read) != length:
+            raise StoreUnavailable
+        return read
 
     def path(self, key: str) -> Path | None:  # noqa: ARG002
         return None

@@ -50,6 +50,7 @@ _MOST_AHEAD_BYTES = 8 * _MIB
 
 _CONNECT_TIMEOUT = timedelta(seconds=5)
 _REQUEST_TIMEOUT = timedelta(seconds=120)  # one part sent, or one read ahead, at 0.3 MB/s or better
+_RANGE_TIMEOUT = timedelta(seconds=8)  # somebody waits for a picture
 _CHECK_TIMEOUT = timedelta(seconds=5)
 _MAX_RETRIES = 5
 _BACKOFF: "BackoffConfig" = {
@@ -58,6 +59,8 @@ _BACKOFF: "BackoffConfig" = {
     "base": 2,
 }
 _RETRY_TIMEOUT = timedelta(seconds=60)
+
+_TOO_FEW = "The content store gave fewer bytes than were asked for."
 
 # How servers say that there is no room: Ceph, Garage and AWS-alikes name a quota, MinIO and others answer 507.
 _FULL_WORDS = ("QuotaExceeded", "StorageFull", "InsufficientCapacity", "507 Insufficient Storage")
@@ -92,6 +95,7 @@ class S3Store:
         if prefix and not _PREFIX.fullmatch(prefix):
             raise ValueError(f"{prefix!r} is not a prefix: names of A-Z, a-z, 0-9, '.', '_' and '-' between slashes")
         self._bucket = _connect(bucket, prefix, options, _REQUEST_TIMEOUT, _MAX_RETRIES)
+        self._ranges = _connect(bucket, prefix, options, _RANGE_TIMEOUT, 1)
         self._probe = _connect(bucket, prefix, options, _CHECK_TIMEOUT, 0)
 
     def begin(self, key: str, *, expected_bytes: int | None = None) -> Writer:
@@ -99,14 +103,19 @@ class S3Store:
 
     def open(self, key: str) -> Reader:
         path = _path(key)
-        try:
-            with _translated():
-                size_bytes = obstore.head(self._bucket, path)["size"]
-        except StoreUnavailable as exc:
-            if isinstance(exc.__cause__, FileNotFoundError):
-                raise BlobUnknown(key) from exc
-            raise
+        with _found(key):
+            size_bytes = obstore.head(self._bucket, path)["size"]
         return _S3Reader(self._bucket, path, size_bytes)
+
+    def read(self, key: str, offset: int, length: int) -> bytes:
+        path = _path(key)
+        if not length:
+            return b""
+        with _found(key):
+            read = bytes(obstore.get_range(self._ranges, path, start=offset, length=length))
+        if len(read) != length:
+            raise StoreUnavailable(_TOO_FEW)
+        return read
 
     def path(self, key: str) -> Path | None:  # noqa: ARG002
         return None
@@ -330,7 +339,7 @@ class _S3Reader:
         with _translated():
             fetched = memoryview(obstore.get_range(self._bucket, self._path, start=offset, length=size))
         if len(fetched) != size:
-            raise StoreUnavailable("The content store gave fewer bytes than were asked for.")
+            raise StoreUnavailable(_TOO_FEW)
         self._start, self._buffer = offset, fetched
 
 
@@ -370,6 +379,18 @@ def _path(key: str) -> str:
 def _delete(bucket: Bucket, path: str) -> None:
     with _translated(), suppress(FileNotFoundError):
         obstore.delete(bucket, path)
+
+
+@contextmanager
+def _found(key: str) -> Iterator[None]:
+    """Raises BlobUnknown instead, if it is that the object is not there."""
+    try:
+        with _translated():
+            yield
+    except StoreUnavailable as exc:
+        if isinstance(exc.__cause__, FileNotFoundError):
+            raise BlobUnknown(key) from exc
+        raise
 
 
 @contextmanager

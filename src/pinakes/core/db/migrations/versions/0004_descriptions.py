@@ -38,6 +38,8 @@ def _create_descriptions() -> None:
         sa.Column("facts", sa.Text()),
         sa.Column("warnings", sa.Text()),
         sa.Column("identity", sa.Text()),
+        sa.Column("pixel_digest", sa.String(64)),
+        sa.Column("study", sa.String(64)),
         sa.ForeignKeyConstraint(["version_id"], ["versions.id"], name="fk_descriptions_version_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("version_id", name="pk_descriptions"),
     )
@@ -49,7 +51,7 @@ def _create_descriptions() -> None:
         sqlite_where=is_waiting,
         postgresql_where=is_waiting,
     )
-    for name in ("state", "format", "width", "height", "captured_at"):
+    for name in ("state", "format", "width", "height", "captured_at", "pixel_digest", "study"):
         op.create_index(f"ix_descriptions_{name}", "descriptions", [name])
 
 
