@@ -1,12 +1,12 @@
 """`pinakes image export`: an image as a file that does not tell who is shown."""
 
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pinakes.cli import console
+from pinakes.cli.delivery import deliver
 from pinakes.cli.session import Data, option
 from pinakes.failures import Failed
 
@@ -49,19 +49,12 @@ def export(
 
 
 def _fetch(archive: "Archive", as_: str | None, image_id: int, path: Path) -> None:
-    """Write the content to a file of this process's own, checked against its SHA-256."""
-    from pinakes import files
+    """Write the content to a file of this process's own."""
     from pinakes.acting import acting_as
-    from pinakes.cli.images import opened_content
 
-    actor = acting_as(archive, as_)
-    image = archive.images.get(actor, image_id)
-    with (
-        open(path, "xb") as file,
-        closing(opened_content(archive, actor, image)) as reader,
-        console.progress(image.name, reader.size_bytes) as bar,
-    ):
-        files.deliver(reader, image.content.digest, file, bar.advance)
+    image = archive.images.get(actor := acting_as(archive, as_), image_id)
+    with open(path, "xb") as file:
+        deliver(archive, actor, image, file)
 
 
 def _deidentify(source: Path, target: Path) -> None:

@@ -1,20 +1,19 @@
 """`pinakes image`: images that are in the archive, shown, taken out and removed. Putting in is in `intake`."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pinakes.cli import console, export, intake
+from pinakes.cli.delivery import deliver
 from pinakes.cli.session import Data, archive_of, option
 
 if TYPE_CHECKING:
     from pinakes.core.actor import Actor
     from pinakes.core.archive import Archive
     from pinakes.core.catalogue.records import Image
-    from pinakes.core.content.store import Reader
 
 app = typer.Typer(no_args_is_help=True, help="Images.", rich_markup_mode=None)
 app.command("put")(intake.put)
@@ -66,12 +65,8 @@ def get(
 
     with archive_of(data) as archive:
         image = archive.images.get(actor := acting_as(archive, as_), image_id)
-        with (
-            files.destination(output, force=force) as file,
-            closing(opened_content(archive, actor, image)) as reader,
-            console.progress(image.name, reader.size_bytes) as bar,
-        ):
-            files.deliver(reader, image.content.digest, file, bar.advance)
+        with files.destination(output, force=force) as file:
+            deliver(archive, actor, image, file)
 
 
 @app.command("rm")
@@ -99,12 +94,3 @@ def _readable(archive: "Archive", actor: "Actor") -> "Iterator[Image]":
     while page := archive.images.readable(actor, after_id=last, most=_PAGE):
         yield from page
         last = page[-1].id
-
-
-def opened_content(archive: "Archive", actor: "Actor", image: "Image") -> "Reader":
-    """The content; of a clinical image the trail tells the patient too."""
-    from pinakes.core.catalogue import records
-
-    with archive.database.read() as connection:
-        patient_id = records.patient_of(connection, image.id)
-    return archive.images.open(actor, image.id, image.content, patient_id=patient_id)
