@@ -351,14 +351,17 @@ def test_an_except_exception_does_not_swallow_a_cancel(shop: Workshop) -> None:
 
 
 def test_no_more_of_a_kind_run_at_once_than_may(shop: Workshop) -> None:
-    lock, at_once, most = threading.Lock(), 0, 0
+    lock, at_once, most, two = threading.Lock(), 0, 0, threading.Event()
 
     def run(work: Work) -> None:
         nonlocal at_once, most
         with lock:
             at_once += 1
             most = max(most, at_once)
-        time.sleep(0.05)
+            if at_once == 2:
+                two.set()
+        two.wait(PATIENCE_SECONDS)
+        time.sleep(0.05)  # a third would have begun by now
         with lock:
             at_once -= 1
 
