@@ -7,6 +7,7 @@ colour space. What is in them is invented.
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import imagecodecs
 import numpy as np
@@ -82,9 +83,13 @@ def write_jpeg_level(
     rgb: bool,
     shared_tables: bool = True,
     missing: Sequence[int] = (),
+    beyond: Literal["edge", "constant"] = "edge",
     **options: object,
 ) -> None:
-    """One level of JPEG tiles. missing: tiles that are left out, by number.   options: of TiffWriter.write."""
+    """One level of JPEG tiles. missing: tiles that are left out, by number.   options: of TiffWriter.write.
+
+    beyond: what tiles hold outside of the picture: more of its edge, or black.
+    """
     is_grey = picture.ndim == 2
     tables, _ = abbreviated(jpeg_of(picture[:tile, :tile], rgb=rgb))
 
@@ -94,7 +99,7 @@ def write_jpeg_level(
             for x in range(0, picture.shape[1], tile):
                 part = picture[y : y + tile, x : x + tile]
                 edges = ((0, tile - part.shape[0]), (0, tile - part.shape[1]), (0, 0))
-                jpeg = jpeg_of(np.pad(part, edges[: picture.ndim], mode="edge"), rgb=rgb)
+                jpeg = jpeg_of(np.pad(part, edges[: picture.ndim], mode=beyond), rgb=rgb)
                 yield b"" if number in missing else unnamed(abbreviated(jpeg)[1]) if shared_tables else jpeg
                 number += 1
 

@@ -101,6 +101,14 @@ def test_a_level_that_is_a_pixel_short_of_a_quarter_is_a_quarter() -> None:
     assert geometry.choose_level(levels, Rect(0, 0, 2048, 2048), Size(512, 512)) == 1
 
 
+@pytest.mark.parametrize(
+    ("wanted", "most", "chosen"), [(600, 8, 1), (501, 8, 2), (400, 8, 2), (250, 8, 4), (9, 8, 8), (9, 2, 2), (9, 1, 1)]
+)
+def test_a_level_is_shrunk_as_far_as_it_need_not_be_enlarged(wanted: int, most: int, chosen: int) -> None:
+    level = Level(Size(1000, 1000), 1.0)
+    assert geometry.choose_shrink(level, Rect(0, 0, 1000, 1000), Size(wanted, wanted), most) == chosen
+
+
 @pytest.mark.parametrize("rect", [Rect(-1, 0, 5, 5), Rect(0, 0, 11, 5), Rect(10, 0, 1, 1), Rect(0, 0, 0, 5)])
 def test_a_region_outside_is_refused(rect: Rect) -> None:
     with pytest.raises(Unreadable):

@@ -2,9 +2,10 @@
 
 import resource
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import imagecodecs
 import numpy as np
@@ -14,10 +15,12 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
-from pinakes.imaging import pyramids, regions
+from pinakes.imaging import directories, pyramids, regions
+from pinakes.imaging.segments import Pages, StoredPicture
 from pinakes.imaging.source import ImagingError, LimitExceeded, Limits, Pixels, Rect, Size, Unreadable
-from tests.imaging.making_slides import halves, tissue, with_field, write_ome, write_pyramid
+from tests.imaging.making_slides import halves, tissue, with_field, write_jpeg_level, write_ome, write_pyramid
 
 PICTURE = tissue(600, 420)
 WHOLE, FULL = Rect(0, 0, 600, 420), Size(600, 420)
@@ -327,3 +330,90 @@ def test_a_damaged_file_is_read_or_refused(
             source.stored_tile(0, 0, 0)
     except ImagingError:
         pass
+
+
+def tiled(path: Path, picture: NDArray[Any], *, tile: int = 256, rgb: bool = False, **options: Any) -> Path:
+    """One level of JPEG tiles, and none that is smaller."""
+    with tifffile.TiffWriter(path) as tiff:
+        write_jpeg_level(tiff, picture, tile, rgb=rgb, **options)
+    return path
+
+
+@contextmanager
+def only_picture(path: Path) -> Iterator[StoredPicture]:
+    with directories.Tiff(path, Limits()) as tiff:
+        pages = Pages(path)
+        try:
+            yield StoredPicture(tiff, tiff.directories[0], pages, Limits())
+        finally:
+            pages.close()
+
+
+@pytest.mark.parametrize("by", [2, 4, 8])
+@pytest.mark.parametrize("size", [Size(600, 420), Size(599, 413), Size(336, 224), Size(257, 7)])
+@pytest.mark.parametrize("kind", ["rgb", "grey", "ycbcr"])
+def test_tiles_decoded_smaller_are_the_means_of_their_pixels_also_where_tiles_meet_and_at_the_edges(
+    tmp_path: Path, kind: str, size: Size, by: int
+) -> None:
+    """What tiles hold beyond the edge of the picture is black, and would show. Halved colours are less exact."""
+    picture = np.ascontiguousarray((GREY if kind == "grey" else PICTURE)[: size.height, : size.width])
+    beyond: Literal["edge", "constant"] = "edge" if kind == "ycbcr" else "constant"
+    path = tiled(tmp_path / "one.tif", picture, tile=112, rgb=kind == "rgb", beyond=beyond)
+    with only_picture(path) as stored:
+        means = np.asarray(Image.fromarray(stored.read(Rect(0, 0, size.width, size.height))).reduce(by))
+        small = stored.read(Rect(0, 0, -(-size.width // by), -(-size.height // by)), by)
+    assert small.shape == means.shape
+    apart = np.abs(small.astype(np.int16) - means)
+    if kind != "ycbcr":
+        assert apart.max() <= 2
+        return
+    assert apart.mean() < 2
+    for place in range(112 // by, means.shape[1], 112 // by):  # where tiles meet
+        assert apart[:, place - 1 : place + 1].mean() < 2
+
+
+def test_parts_decoded_smaller_are_those_of_the_whole(tmp_path: Path) -> None:
+    path = tiled(tmp_path / "one.tif", PICTURE, tile=112)
+    small = shown(path, WHOLE, Size(300, 210))
+    for x, y, width, height in [(0, 0, 64, 64), (50, 50, 64, 64), (100, 3, 200, 207), (299, 209, 1, 1)]:
+        part = shown(path, Rect(2 * x, 2 * y, 2 * width, 2 * height), Size(width, height))
+        assert part.tolist() == small[y : y + height, x : x + width].tolist()
+
+
+def test_a_scale_between_is_scaled_from_what_was_decoded_smaller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tiled(tmp_path / "one.tif", PICTURE, tile=112)
+    asked: list[int] = []
+    read = StoredPicture.read
+
+    def noted(picture: StoredPicture, rect: Rect, shrink: int = 1) -> Pixels:
+        asked.append(shrink)
+        return read(picture, rect, shrink)
+
+    monkeypatch.setattr(StoredPicture, "read", noted)
+    for size, shrink in ((Size(300, 210), 2), (Size(200, 140), 2), (Size(310, 217), 1), (Size(30, 21), 8)):
+        scaled = np.asarray(Image.fromarray(PICTURE).resize((size.width, size.height), Image.Resampling.BOX))
+        assert far(shown(path, WHOLE, size), scaled) < 4
+        assert asked.pop() == shrink
+
+
+def test_a_tile_that_was_left_out_stays_white_when_others_are_decoded_smaller(tmp_path: Path) -> None:
+    path = tiled(tmp_path / "one.tif", PICTURE, tile=112, missing=[0])
+    small = shown(path, WHOLE, Size(150, 105))
+    assert (small[:28, :28] == 255).all()
+    assert far(small[:, 28:], halves(PICTURE, 2)[:, 28:]) < 4
+
+
+@pytest.mark.parametrize(("side", "most"), [(112, 8), (120, 1)])
+def test_only_tiles_of_whole_blocks_of_jpeg_are_decoded_smaller(tmp_path: Path, side: int, most: int) -> None:
+    path = tiled(tmp_path / "one.tif", PICTURE, tile=112)
+    with_field(path, 322, [side])
+    with only_picture(path) as stored:
+        assert stored.most_shrink == most
+
+
+def test_tiles_that_are_no_jpeg_are_not_decoded_smaller(tmp_path: Path) -> None:
+    path = written(tmp_path / "other.tif", PICTURE, tile=(112, 112), compression="zlib", photometric="rgb")
+    with only_picture(path) as stored:
+        assert stored.most_shrink == 1

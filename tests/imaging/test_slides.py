@@ -3,6 +3,8 @@
 import errno
 import os
 import struct
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -147,6 +149,17 @@ def test_a_dicom_slide_is_read_alone_without_its_neighbours(tmp_path: Path) -> N
         assert told.captured_at == "2026-11-21T17:01:02"
         assert {"dicom.PatientName", "dicom.PatientID"} <= set(told.identity)
         assert far(source.read_region(WHOLE, Size(1000, 700)), SLIDE) < 4
+
+
+def test_what_reads_dicom_is_not_loaded_for_other_slides(svs: Path) -> None:
+    script = """
+import sys
+from pathlib import Path
+from pinakes.imaging.slides import open_slide
+open_slide(Path(sys.argv[1])).close()
+raise SystemExit("pydicom" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", script, str(svs)], check=False).returncode == 0
 
 
 def test_a_slide_can_be_read_while_others_are_opened_and_leaves_nothing_behind(

@@ -11,7 +11,6 @@ from typing import Final, Self, TypeVar
 
 import numpy as np
 import openslide
-import pydicom
 
 from pinakes.imaging import formats
 from pinakes.imaging.directories import Tiff
@@ -89,6 +88,8 @@ def _check_offset_table(path: Path) -> None:
 
     OpenSlide 4.0.1 crashes on one that leads beyond its end. Layout: DICOM PS3.5, annex A.4.
     """
+    import pydicom  # here: it takes long to load, and few slides are DICOM
+
     try:
         with path.open("rb") as file:
             pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["NumberOfFrames"])

@@ -42,9 +42,30 @@ def choose_level(levels: Sequence[Level], rect: Rect, size: Size) -> int:
 
     levels: largest first, at least one.
     """
-    wanted = min(rect.width / size.width, rect.height / size.height)
-    fitting = [index for index, level in enumerate(levels) if level.downsample <= wanted * (1 + _SLACK)]
+    wanted = _downsample_of(rect, size)
+    fitting = [index for index, level in enumerate(levels) if level.downsample <= wanted]
     return fitting[-1] if fitting else 0
+
+
+def choose_shrink(level: Level, rect: Rect, size: Size, most: int) -> int:
+    """How many times smaller to decode a level for `rect` scaled to `size`: the most that need not be enlarged.
+
+    most: a power of 2; so is what is chosen.
+    """
+    wanted = _downsample_of(rect, size)
+    while most > 1 and level.downsample * most > wanted:
+        most //= 2
+    return most
+
+
+def shrunk(size: Size, by: int) -> Size:
+    """The size of a picture that is made so many times smaller; parts of a pixel count as one."""
+    return Size(-(-size.width // by), -(-size.height // by))
+
+
+def _downsample_of(rect: Rect, size: Size) -> float:
+    """The downsample that a level may have which is to show `rect` at `size`."""
+    return min(rect.width / size.width, rect.height / size.height) * (1 + _SLACK)
 
 
 _SLACK = 0.005

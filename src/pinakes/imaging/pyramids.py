@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from pinakes.imaging import colors, directories, ome, regions
+from pinakes.imaging import colors, directories, geometry, ome, regions
 from pinakes.imaging.bytesources import ByteSource, NeedsWhole
 from pinakes.imaging.directories import Directory, Tiff
 from pinakes.imaging.segments import Pages, StoredPicture
@@ -105,20 +105,21 @@ class TiffPyramid:
         pictures = self._frame(frame)
         self._shade(pictures)
 
-        def read(level: int, part: Rect) -> Pixels:
-            if self.only_plain and not pictures[level].has_all(part):
+        def read(level: int, part: Rect, shrink: int) -> Pixels:
+            if self.only_plain and not pictures[level].has_all(part, shrink):
                 raise NeedsWhole("This part of the picture is not stored in plain tiles.")
-            return pictures[level].read(part)
+            return pictures[level].read(part, shrink)
 
-        return regions.read_scaled(_levels(pictures), read, rect, size, self._limits)
+        return regions.read_scaled(
+            _levels(pictures), read, lambda level, _: pictures[level].most_shrink, rect, size, self._limits
+        )
 
     def read_associated(self, name: str) -> Pixels:
         """As ImageSource says."""
         picture = StoredPicture(self._tiff, self._layout.associated[name], self._pages, self._limits)
-        whole = Rect(0, 0, picture.size.width, picture.size.height)
-        return regions.read_scaled(
-            _levels((picture,)), lambda _, part: picture.read(part), whole, picture.size, self._limits
-        )
+        whole = geometry.whole(picture.size)
+        geometry.check_region(whole, picture.size, picture.size, self._limits)
+        return picture.read(whole)
 
     def stored_tile(self, level: int, column: int, row: int) -> StoredTile | None:
         """As ImageSource says: of the first frame."""

@@ -15,11 +15,16 @@ from pinakes.imaging.source import Level, LimitExceeded, Limits, Pixels, Rect, S
 
 BLOCK_PIXELS: Final = 16 * 1024 * 1024
 
-ReadLevel = Callable[[int, Rect], Pixels]
-"""The pixels of one level within a rectangle of that level, unscaled."""
+ReadLevel = Callable[[int, Rect, int], Pixels]
+"""The pixels of one level, made so many times smaller, within a rectangle of what that gives."""
+
+MostShrink = Callable[[int, Rect], int]
+"""How many times smaller a part of a level can be decoded, which costs less than to scale it: a power of 2."""
 
 
-def read_scaled(levels: Sequence[Level], read: ReadLevel, rect: Rect, size: Size, limits: Limits) -> Pixels:
+def read_scaled(
+    levels: Sequence[Level], read: ReadLevel, most_shrink: MostShrink, rect: Rect, size: Size, limits: Limits
+) -> Pixels:
     """The part of the picture within `rect`, of the whole picture, scaled to `size`.
 
     levels: largest first.   Raises Unreadable for a region that lies outside; LimitExceeded; what `read` raises.
@@ -28,15 +33,21 @@ def read_scaled(levels: Sequence[Level], read: ReadLevel, rect: Rect, size: Size
     geometry.check_region(rect, size, full, limits)
     assert full is not None
     index = geometry.choose_level(levels, rect, size)
-    part = geometry.level_rect(rect, full, levels[index].size)
+    level = levels[index]
+    part = geometry.level_rect(rect, full, level.size)
     if part.width * part.height > limits.streamed_pixels:
         raise LimitExceeded("Too many pixels would have to be read: the picture is not stored at a smaller size.")
+    shrink = geometry.choose_shrink(level, rect, size, most_shrink(index, part))
+    if shrink > 1:
+        part = geometry.level_rect(rect, full, geometry.shrunk(level.size, shrink))
     if (part.width, part.height) == (size.width, size.height):
-        return read(index, part)
+        return read(index, part, shrink)
     scaled = np.empty((size.height, size.width, 3), np.uint8)
     for block in _blocks(part, size):
         right, lower = block.x + block.width, block.y + block.height
-        scaled[block.y : lower, block.x : right] = _scaled_block(read, index, part, size, block)
+        scaled[block.y : lower, block.x : right] = _scaled_block(
+            lambda within: read(index, within, shrink), part, size, block
+        )
     return scaled
 
 
@@ -52,13 +63,13 @@ def _blocks(part: Rect, size: Size) -> Iterator[Rect]:
             yield Rect(x, y, min(columns, size.width - x), min(rows, size.height - y))
 
 
-def _scaled_block(read: ReadLevel, index: int, part: Rect, size: Size, block: Rect) -> Pixels:
+def _scaled_block(read: Callable[[Rect], Pixels], part: Rect, size: Size, block: Rect) -> Pixels:
     """The output within `block`, a rectangle of the output, read and scaled."""
     across, down = part.width / size.width, part.height / size.height
     left, right = block.x * across, min((block.x + block.width) * across, part.width)
     upper, lower = block.y * down, min((block.y + block.height) * down, part.height)
     x, y = floor(left), floor(upper)
-    pixels = read(index, Rect(part.x + x, part.y + y, ceil(right) - x, ceil(lower) - y))
+    pixels = read(Rect(part.x + x, part.y + y, ceil(right) - x, ceil(lower) - y))
     kind = Image.Resampling.HAMMING if across > 1 and down > 1 else Image.Resampling.BICUBIC
     box = (left - x, upper - y, right - x, lower - y)
     return np.asarray(Image.fromarray(pixels).resize((block.width, block.height), kind, box))

@@ -13,6 +13,7 @@ import numpy as np
 import simplejpeg
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 
 from pinakes.imaging import colors, directories, splicing
 from pinakes.imaging.bytesources import ByteSource, Stream
@@ -29,6 +30,10 @@ _BOUNDED: Final = {1, 5, 8, 32946, 32773, 34925, 50000}
 
 _MOST_SEGMENT_BYTES: Final = 1 << 30
 _KEPT_BYTES: Final = 16 * 1024 * 1024
+_MOST_SHRINK: Final = 8
+_BLOCKS: Final = 16
+"""Pixels of a side that JPEG codes together where colours are halved."""
+
 _SIZ: Final = b"\xff\x4f\xff\x51"
 
 Samples = NDArray[Any]
@@ -69,6 +74,7 @@ class StoredPicture:
     """One picture of a TIFF file. Made by `picture_of`; used by one thread at a time.
 
     size: of the picture.   tile: of its tiles; None for strips.   splicer: for tiles that can be given away.
+    most_shrink: how many times smaller its tiles can be decoded: JPEG makes 2, 4 or 8 pixels one at once.
     is_measured: its values are greys of more than 8 bits.   window: which of them are black and white; set by who
     knows the whole picture.
     """
@@ -79,6 +85,7 @@ class StoredPicture:
         self.size = tiff.size(directory)
         self.tile = tiff.tile(directory)
         self.splicer = splicing.splicer_of(tiff, directory)
+        self.most_shrink = _MOST_SHRINK if self.splicer is not None and _is_in_blocks(self.tile) else 1
         self.photometric = tiff.number(directory, directories.PHOTOMETRIC, 1)
         self.samples = tiff.number(directory, directories.SAMPLES, 1)
         self._compression = tiff.number(directory, directories.COMPRESSION, 1)
@@ -93,33 +100,37 @@ class StoredPicture:
         if area > limits.pixels or area * self.samples * max(8, bits) // 8 > _MOST_SEGMENT_BYTES:
             raise LimitExceeded("The picture is stored in pieces that are too large to decode.")
 
-    def read(self, rect: Rect) -> Pixels:
-        """The pixels within `rect`, which lies in the picture. Raises Unreadable."""
-        samples = self.read_samples(rect)
+    def read(self, rect: Rect, shrink: int = 1) -> Pixels:
+        """The pixels within `rect`, which lies in the picture made `shrink` times smaller. Raises Unreadable.
+
+        shrink: 1, 2, 4 or 8, at most `most_shrink`; parts of a pixel at the right and lower edge count as one.
+        """
+        samples = self.read_samples(rect, shrink)
         if self.splicer is not None:
             return np.broadcast_to(samples, (*samples.shape[:2], 3)) if samples.shape[2] == 1 else samples
         return colors.to_rgb(samples, self._coloring(), self.window)
 
-    def has_all(self, rect: Rect) -> bool:
-        """Whether no tile within `rect` was left out; False for strips."""
+    def has_all(self, rect: Rect, shrink: int = 1) -> bool:
+        """Whether no tile within `rect`, as for `read`, was left out; False for strips."""
         if self.splicer is None or self.tile is None:
             return False
+        across, down = self.tile.width // shrink, self.tile.height // shrink
         right, lower = rect.x + rect.width - 1, rect.y + rect.height - 1
-        columns = slice(rect.x // self.tile.width, right // self.tile.width + 1)
-        return self.splicer.tiles.has_all(columns, slice(rect.y // self.tile.height, lower // self.tile.height + 1))
+        columns = slice(rect.x // across, right // across + 1)
+        return self.splicer.tiles.has_all(columns, slice(rect.y // down, lower // down + 1))
 
-    def read_samples(self, rect: Rect) -> Samples:
-        """The numbers within `rect` as they are stored. Raises Unreadable."""
-        across, down = self._segment.width, self._segment.height
+    def read_samples(self, rect: Rect, shrink: int = 1) -> Samples:
+        """The numbers within `rect`, as for `read`, of the kind that is stored. Raises Unreadable."""
+        across, down = self._segment.width // shrink, self._segment.height // shrink
         first_column, last_column = rect.x // across, (rect.x + rect.width - 1) // across
         first_row, last_row = rect.y // down, (rect.y + rect.height - 1) // down
         if first_column == last_column and first_row == last_row:
             x, y = rect.x - first_column * across, rect.y - first_row * down
-            return self._segment_at(first_column, first_row)[y : y + rect.height, x : x + rect.width]
+            return self._segment_at(first_column, first_row, shrink)[y : y + rect.height, x : x + rect.width]
         region: Samples | None = None
         for row in range(first_row, last_row + 1):
             for column in range(first_column, last_column + 1):
-                segment = self._segment_at(column, row)
+                segment = self._segment_at(column, row, shrink)
                 if region is None:
                     region = np.empty((rect.height, rect.width, segment.shape[2]), segment.dtype)
                 left, top = column * across - rect.x, row * down - rect.y
@@ -127,17 +138,43 @@ class StoredPicture:
         assert region is not None
         return region
 
-    def _segment_at(self, column: int, row: int) -> Samples:
-        """A whole tile or strip, all its samples; as large as the directory says, also at the edges."""
-        if self.splicer is not None:
-            jpeg = self.splicer.whole(column, row)
+    def _segment_at(self, column: int, row: int, shrink: int) -> Samples:
+        """A whole tile or strip, all its samples; as large as the directory says, unless it is to be smaller."""
+        if shrink == 1:
+            return self._whole_segment(column, row)
+        width = min(self._segment.width, self.size.width - column * self._segment.width)
+        height = min(self._segment.height, self.size.height - row * self._segment.height)
+        if width % shrink == 0 and height % shrink == 0:
+            jpeg = self._jpeg(column, row)
             if jpeg is not None:
-                return _decode_jpeg(jpeg, "GRAY" if self.samples == 1 else "RGB")
+                return self._decoded_jpeg(jpeg, shrink)
+        # What a tile holds beyond the picture's edge is not to be mixed into the last pixels.
+        return _reduced(self._whole_segment(column, row)[:height, :width], shrink)
+
+    def _whole_segment(self, column: int, row: int) -> Samples:
+        """All its samples; as large as the directory says, also at the edges."""
+        jpeg = self._jpeg(column, row)
+        if jpeg is not None:
+            return self._decoded_jpeg(jpeg, 1)
         page = self._opened()
         if page.planarconfig == 1 or self.samples == 1:
             return self._plane(page, column, row, 0)
         planes = [self._plane(page, column, row, plane) for plane in range(self.samples)]
         return np.concatenate(planes, axis=2)
+
+    def _jpeg(self, column: int, row: int) -> bytes | None:
+        """The JPEG of a tile; None if it is decoded by tifffile."""
+        return None if self.splicer is None else self.splicer.whole(column, row)
+
+    def _decoded_jpeg(self, jpeg: bytes, shrink: int) -> Samples:
+        width, height = self._segment.width // shrink, self._segment.height // shrink
+        colors = "GRAY" if self.samples == 1 else "RGB"
+        try:
+            # Not strict: what viewers show of a tile that ends early is shown here, too.
+            decoded: Samples = simplejpeg.decode_jpeg(jpeg, colors, min_width=width, min_height=height, strict=False)
+        except ValueError as error:
+            raise Unreadable("A tile cannot be decoded.") from error
+        return decoded
 
     def _plane(self, page: tifffile.TiffPage, column: int, row: int, plane: int) -> Samples:
         """One segment of one plane, decoded or kept from the last time."""
@@ -209,13 +246,15 @@ class StoredPicture:
         )
 
 
-def _decode_jpeg(jpeg: bytes, colorspace: str) -> Samples:
-    try:
-        # Not strict: what viewers show of a tile that ends early is shown here, too.
-        decoded: Samples = simplejpeg.decode_jpeg(jpeg, colorspace, strict=False)
-    except ValueError as error:
-        raise Unreadable("A tile cannot be decoded.") from error
-    return decoded
+def _is_in_blocks(tile: Size | None) -> bool:
+    """Whether a tile has no blocks of JPEG that are only partly its own, with colours halved or not."""
+    return tile is not None and tile.width % _BLOCKS == tile.height % _BLOCKS == 0
+
+
+def _reduced(samples: Samples, by: int) -> Samples:
+    """Each pixel the mean of `by` x `by`, of fewer at the right and the lower edge. samples: of 8 bits, grey or RGB."""
+    drawn = Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples)
+    return np.asarray(drawn.reduce(by)).reshape(-(-samples.shape[0] // by), -1, samples.shape[2])
 
 
 def _jpeg_2000_size(stored: bytes) -> Size | None:

@@ -93,7 +93,7 @@ class Slide:
         """As ImageSource says."""
         if frame != 0:
             raise Unreadable("The file has no such frame.")
-        return regions.read_scaled(self._levels, self._read, rect, size, self._limits)
+        return regions.read_scaled(self._levels, self._read, self._most_shrink, rect, size, self._limits)
 
     def read_associated(self, name: str) -> Pixels:
         """As ImageSource says."""
@@ -143,10 +143,14 @@ class Slide:
         plain = self._plain.get(level)
         return None if plain is None else plain.splicer
 
-    def _read(self, level: int, part: Rect) -> Pixels:
+    def _most_shrink(self, level: int, part: Rect) -> int:
         plain = self._plain.get(level)
-        if plain is not None and plain.has_all(part):
-            return plain.read(part)
+        return plain.most_shrink if plain is not None and plain.has_all(part) else 1
+
+    def _read(self, level: int, part: Rect, shrink: int) -> Pixels:
+        plain = self._plain.get(level)
+        if plain is not None and (shrink > 1 or plain.has_all(part)):
+            return plain.read(part, shrink)
         downsample = self._levels[level].downsample
         corner = (round(part.x * downsample), round(part.y * downsample))
         try:

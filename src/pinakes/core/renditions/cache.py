@@ -40,7 +40,7 @@ class PictureCache:
     """
 
     def __init__(self, folder: Path, most_bytes: int) -> None:
-        self._folder = folder
+        self._folder = os.fspath(folder)  # what is done for every tile is done without the cost of a Path
         self._most_bytes = most_bytes
         self._lock = threading.Lock()
         self._written = self._clear_bytes  # so that a process that starts looks at what is there
@@ -51,14 +51,14 @@ class PictureCache:
         if not self._most_bytes:
             return None
         try:
-            with open(self._path(digest, key), "rb") as file:
+            with open(f"{self._of(digest)}/{key}", "rb", buffering=0) as file:
                 kept = file.read()
                 if time.time() - os.fstat(file.fileno()).st_mtime > _FRESH_SECONDS:
                     os.utime(file.fileno())  # when it was used last
         except OSError:
             return None
-        content = memoryview(kept)[_SUM_BYTES:]
-        return bytes(content) if kept[:_SUM_BYTES] == _sum(content) else None
+        content = kept[_SUM_BYTES:]
+        return content if kept[:_SUM_BYTES] == _sum(content) else None
 
     def put(self, digest: str, key: str, content: bytes) -> None:
         """Keep a picture, unless it is too large a part of all. Never raises."""
@@ -66,7 +66,7 @@ class PictureCache:
         if size_bytes > self._clear_bytes:
             return
         try:
-            self._write(self._path(digest, key), content)
+            self._write(digest, key, content)
             if self._is_due(size_bytes):
                 self._clear_up()
         except OSError as error:
@@ -75,8 +75,8 @@ class PictureCache:
     def digests(self) -> Iterator[str]:
         """Of all contents of which there are pictures."""
         for folder in _folders(self._folder):
-            for inner in _folders(folder):
-                yield folder.name + inner.name
+            for inner in _folders(f"{self._folder}/{folder}"):
+                yield folder + inner
 
     def forget(self, digest: str) -> None:
         """Remove all pictures of a content."""
@@ -86,25 +86,25 @@ class PictureCache:
     def _clear_bytes(self) -> float:
         return self._most_bytes * _CLEAR_SHARE
 
-    def _of(self, digest: str) -> Path:
-        return self._folder / digest[:2] / digest[2:]
+    def _of(self, digest: str) -> str:
+        return f"{self._folder}/{digest[:2]}/{digest[2:]}"
 
-    def _path(self, digest: str, key: str) -> Path:
-        return self._of(digest) / key
-
-    def _write(self, path: Path, content: bytes) -> None:
+    def _write(self, digest: str, key: str, content: bytes) -> None:
         """Aside, then renamed: it is seen whole or not at all."""
-        aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-        path.parent.mkdir(_FOLDER_MODE, parents=True, exist_ok=True)
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
+        path = f"{self._of(digest)}/{key}"
+        aside = f"{path}.{secrets.token_hex(4)}"
+        try:
+            descriptor = _created(aside)
+        except FileNotFoundError:  # the first of its content
+            os.makedirs(self._of(digest), _FOLDER_MODE, exist_ok=True)
+            descriptor = _created(aside)
         try:
             with open(descriptor, "wb") as file:
-                file.write(_sum(content))
-                file.write(content)
-            aside.rename(path)
+                file.write(_sum(content) + content)
+            os.rename(aside, path)
         except BaseException:
             with suppress(OSError):
-                aside.unlink()
+                os.unlink(aside)
             raise
 
     def _is_due(self, size_bytes: int) -> bool:
@@ -117,7 +117,7 @@ class PictureCache:
 
     def _clear_up(self) -> None:
         """Remove the pictures used longest ago, unless another process is at it."""
-        lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        lock = os.open(f"{self._folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             found = sorted(self._listed())
@@ -125,21 +125,22 @@ class PictureCache:
             for _, size_bytes, path in found:
                 if excess <= 0:
                     return
-                path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
                 excess -= size_bytes
         except BlockingIOError:
             return
         finally:
             os.close(lock)
 
-    def _listed(self) -> Iterator[tuple[float, int, Path]]:
+    def _listed(self) -> Iterator[tuple[float, int, str]]:
         """Each picture: when it was used last, its bytes on the disk, and where it is."""
         for digest in self.digests():
             with suppress(FileNotFoundError), os.scandir(self._of(digest)) as entries:
                 for entry in entries:
                     with suppress(FileNotFoundError):
                         state = entry.stat(follow_symlinks=False)
-                        yield state.st_mtime, _on_disk(state.st_size), Path(entry.path)
+                        yield state.st_mtime, _on_disk(state.st_size), entry.path
 
     def _complain(self, error: OSError) -> None:
         """Once: it would be told for every picture."""
@@ -148,14 +149,19 @@ class PictureCache:
             log.warning("pictures cannot be cached: %s", error.strerror)
 
 
-def _folders(folder: Path) -> list[Path]:
+def _created(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
+
+
+def _folders(folder: str) -> list[str]:
+    """The names of those within."""
     try:
-        return [Path(entry.path) for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
+        return [entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
     except FileNotFoundError:
         return []
 
 
-def _sum(content: bytes | memoryview) -> bytes:
+def _sum(content: bytes) -> bytes:
     return zlib.crc32(content).to_bytes(_SUM_BYTES, "big")
 
 

@@ -1,7 +1,7 @@
 """Encoded pictures of contents, from where they cost least; who may see them is asked elsewhere.
 
 at_hand    stored tile in memory, or a picture made lately           takes no waiting
-get        the same ──> disk cache ──> one making for all who ask at once ──> stored tile, or decoded
+get        the same ──> once for all who ask at once: disk cache ──> stored tile, or decoded
 """
 
 from collections.abc import Callable
@@ -65,12 +65,13 @@ class Pictures:
         StoreUnavailable, StorageFull.
         """
         key = key_of(viewed.digest, wanted)
-        content = self._recent.get(key) or self._cache.get(viewed.digest, key)
+        content = self._recent.get(key)
         if content is None:
+            # Within the flight, so that who comes just after it finds what it made.
             content = self._flight.do(
                 key, lambda: self._cache.get(viewed.digest, key) or self._made(viewed, wanted, key)
             )
-        self._recent.put(key, content)
+            self._recent.put(key, content)
         return content
 
     def sweep(self) -> None:

@@ -39,6 +39,9 @@ _ONE_THREAD_EACH: Final = {
 }
 """The processes are what runs side by side; and each thread takes address space."""
 
+_MEMORY_KEPT: Final = {"MALLOC_MMAP_THRESHOLD_": str(4 * 1024 * 1024), "MALLOC_TRIM_THRESHOLD_": str(16 * 1024 * 1024)}
+"""The pixels of one tile are put where those of the last one were: fresh memory costs a fifth of a tile's time."""
+
 _encoder: Final = msgspec.msgpack.Encoder()
 _answers: Final = msgspec.msgpack.Decoder(Answer)
 
@@ -137,6 +140,6 @@ def _spawned(orders: Orders) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,  # libraries quote there what they read
         pass_fds=[orders.socket],
         cwd="/",
-        env=kept | _ONE_THREAD_EACH | {"TMPDIR": orders.scratch},
+        env=kept | _ONE_THREAD_EACH | _MEMORY_KEPT | {"TMPDIR": orders.scratch},
         process_group=0,  # Ctrl-C at the terminal is for the parent to hear
     )
