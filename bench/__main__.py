@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import catalogues, clinic, jobs, laboratory, large, report, small
+from bench import annotations, catalogues, clinic, jobs, laboratory, large, report, small
 from bench.servers import Pinakes
 
 _PASSWORD = "a password for measuring"
@@ -115,6 +115,12 @@ def _jobs(bench: _Bench) -> Results:
     return jobs.measure(bench.archive("jobs"), bench.sized(100, 1_000), bench.sized(5, 20), bench.runs), []
 
 
+def _annotations(bench: _Bench) -> Results:
+    archive = bench.archive("annotations", pathologist="slide")
+    token = archive.run("token", "create", "pathologist")
+    return annotations.measure(archive, token, bench.sized(20_000, 1_000_000), bench.sized(5, 100)), []
+
+
 _PARTS: dict[str, Callable[[_Bench], Results]] = {
     "large": _large,
     "small": _small,
@@ -122,6 +128,7 @@ _PARTS: dict[str, Callable[[_Bench], Results]] = {
     "slides": _slides,
     "catalogues": _catalogues,
     "jobs": _jobs,
+    "annotations": _annotations,
 }
 
 

@@ -46,9 +46,7 @@ def measure_starts(archive: Pinakes, token: str, source: Path, runs: int) -> lis
     """From the call of startpredict to the stage that runs, and from one start to the end of the run."""
     until_running, until_ended = [], []
     with archive.serving(workers=1) as server:
-        slide = _create(server, token)
-        _post_form(server, slide, source)
-        _call(server, token, "PUT", f"/Images/{slide['id']}", {"status": "Uploaded"})
+        slide = uploaded(server, token, source)
         uid = slide["image_unique_id"]
         for _ in range(runs):
             started = time.perf_counter()
@@ -62,6 +60,14 @@ def measure_starts(archive: Pinakes, token: str, source: Path, runs: int) -> lis
         Row("startpredict to Running", "Pinakes", until_running, "ms", 0, conditions),
         Row("startpredict to the end of the run", "Pinakes", until_ended, "ms", 0, f"{conditions}; no analyser"),
     ]
+
+
+def uploaded(server: Running, token: str, source: Path) -> dict[str, object]:
+    """A new slide with the bytes of a file."""
+    slide = _create(server, token)
+    _post_form(server, slide, source)
+    _call(server, token, "PUT", f"/Images/{slide['id']}", {"status": "Uploaded"})
+    return slide
 
 
 def _create(server: Running, token: str) -> dict[str, object]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,13 +68,14 @@ class Pinakes:
         return done.stdout.strip()
 
     @contextmanager
-    def serving(self, workers: int) -> Iterator[Running]:
+    def serving(self, workers: int, **settings: str) -> Iterator[Running]:
+        """settings: of the environment."""
         port = free_port()
         command = [str(Path(sys.executable).parent / "pinakes"), "serve", "--data", str(self.data)]
         command += ["--port", str(port), "--workers", str(workers)]
         log = self.data.parent / "pinakes.log"
         begun = _job_workers_in(log)
-        with _process(command, ("127.0.0.1", port), log) as running:
+        with _process(command, ("127.0.0.1", port), log, settings) as running:
             until(lambda: _job_workers_in(log) > begun)  # it takes a second of processor to begin
             yield running
 
@@ -120,9 +121,12 @@ def bare_loop(folder: Path) -> Iterator[Running]:
 
 
 @contextmanager
-def _process(command: list[str], address: Address, log: Path) -> Iterator[Running]:
+def _process(
+    command: list[str], address: Address, log: Path, settings: Mapping[str, str] | None = None
+) -> Iterator[Running]:
     with log.open("ab") as output:
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        environment = os.environ | dict(settings or {})
+        server = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
         until(lambda: takes_connections(address))
         yield Running(address, server.pid)

@@ -20,6 +20,7 @@ class ApiContext:
     scratch: a folder for nameless files, on a real disk and not to be read by others.
     allowed_origins: web origins whose pages may call an API that answers browsers, in lower case.
     places: where every API is mounted, by its name, for those that name addresses in others.
+    is_stopping: whether the server has been told to stop: answers that would go on for long are to end then.
     """
 
     archive: Archive
@@ -30,6 +31,7 @@ class ApiContext:
     scratch: Path
     allowed_origins: tuple[str, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict)
+    is_stopping: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,7 @@ Its only argument are `requests.Orders`, as JSON. The limits are set before the 
 Should the one who started it die, the kernel ends it; should it hang after that, an alarm does.
 """
 
-import ctypes
 import importlib
-import os
-import resource
 import signal
 import socket
 import sys
@@ -18,15 +15,14 @@ from typing import Final
 
 import msgspec
 
+from pinakes.imaging.confined import die_with, limit
 from pinakes.imaging.decoding import wire
 from pinakes.imaging.decoding.answering import Answers
 from pinakes.imaging.decoding.requests import Answer, Bounds, DecodeRequest, Orders, Ready, Refused
 from pinakes.imaging.decoding.warm import Opener
 from pinakes.imaging.source import ImageSource
 
-_PR_SET_PDEATHSIG: Final = 1
 _ALARM_GRACE_SECONDS: Final = 5.0  # who waits for the answer is to act first
-_MOST_FILES: Final = 256
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _requests: Final = msgspec.msgpack.Decoder(DecodeRequest)
@@ -35,9 +31,9 @@ _requests: Final = msgspec.msgpack.Decoder(DecodeRequest)
 def main() -> int:
     """Serve until the other side closes the socket; the exit status."""
     orders = msgspec.json.decode(sys.argv[1], type=Orders)
-    _die_with(orders.parent_pid)
+    die_with(orders.parent_pid)
     tempfile.tempdir = orders.scratch  # to find one itself, Python would try to write a file
-    _limit(orders.bounds)
+    limit(orders.bounds.memory_bytes)
     bounds = orders.bounds
     answers = Answers(_opener(bounds), bounds.warm_sources, bounds.memory_bytes, bounds.limits)
     with socket.socket(fileno=orders.socket) as connection:
@@ -58,13 +54,8 @@ def _serve_one(connection: socket.socket, answers: Answers, bounds: Bounds) -> N
 
 
 def _next_message(connection: socket.socket, answers: Answers, idle_seconds: float) -> bytearray:
-    connection.settimeout(idle_seconds)
-    try:
-        connection.recv(1, socket.MSG_PEEK)
-    except TimeoutError:
+    if not wire.is_waiting(connection, idle_seconds):
         answers.rest()
-    except ConnectionError as error:
-        raise wire.Ended from error
     return wire.receive(connection)
 
 
@@ -80,26 +71,6 @@ def _opener(bounds: Bounds) -> Opener:
     module, _, name = bounds.opener.partition(":")
     function: Callable[..., ImageSource] = getattr(importlib.import_module(module), name)
     return partial(function, limits=bounds.limits)
-
-
-def _limit(bounds: Bounds) -> None:
-    for kind, most in (
-        (resource.RLIMIT_AS, bounds.memory_bytes),
-        (resource.RLIMIT_NOFILE, _MOST_FILES),
-        (resource.RLIMIT_FSIZE, 0),  # it writes to its socket only; folders and links are no files
-        (resource.RLIMIT_CORE, 0),
-    ):
-        _, hard = resource.getrlimit(kind)
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (most, most))
-
-
-def _die_with(parent_pid: int) -> None:
-    """As `pinakes.kinship` does, of which imaging knows nothing."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:
-        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -1,45 +1,31 @@
 """One decoding process, as the one sees it who started it: start, ask, stop."""
 
 import os
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
 import time
 from typing import Final, Self
 
 import msgspec
 
+from pinakes.imaging import confined
 from pinakes.imaging.decoding import wire
 from pinakes.imaging.decoding.requests import Answer, Bounds, DecodeRequest, DecodingFailed, Orders, Ready
 from pinakes.imaging.source import LimitExceeded
 
-START_SECONDS: Final = 30.0
-"""How long a process may take until it is ready: on a busy machine its imports take long."""
+SCRATCH: Final = "pinakes-decoding-"
+"""How the names of the processes' folders begin."""
 
-_KEPT_FROM_ENVIRONMENT: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")
-
-_ONE_THREAD_EACH: Final = {
-    "VIPS_CONCURRENCY": "1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MALLOC_ARENA_MAX": "2",
-}
-"""The processes are what runs side by side; and each thread takes address space."""
+_PROGRAM: Final = "pinakes.imaging.decoding.child"
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _answers: Final = msgspec.msgpack.Decoder(Answer)
 
 
-class DecodingProcess:
-    """Asked by one thread at a time; killed by any."""
+class DecodingProcess(confined.Confined):
+    """Asked by one thread at a time; killed by any. Who waits for its answer then gets DecodingFailed."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], connection: socket.socket, bounds: Bounds, scratch: str) -> None:
-        self._popen = popen
-        self._connection = connection
+    def __init__(self, process: confined.Spawned, bounds: Bounds) -> None:
+        super().__init__(process)
         self._bounds = bounds
-        self._scratch = scratch
         self._is_ready = False
 
     @classmethod
@@ -47,29 +33,12 @@ class DecodingProcess:
         """Start one; it is ready a little later. Raises OSError.
 
         The kernel kills it when the calling thread ends, so call it from one that lives as long as it should.
-        It inherits nothing secret: neither open files nor the environment. What it leaves in its scratch folder
-        goes with it.
         """
-        ours, theirs = socket.socketpair()
-        scratch = ""
-        try:
-            scratch = tempfile.mkdtemp(prefix="pinakes-decoding-")
-            popen = _spawned(Orders(os.getpid(), theirs.fileno(), scratch, bounds))
-        except BaseException:
-            ours.close()
-            shutil.rmtree(scratch, ignore_errors=True)
-            raise
-        finally:
-            theirs.close()
-        return cls(popen, ours, bounds, scratch)
 
-    @property
-    def pid(self) -> int:
-        return self._popen.pid
+        def orders(socket: int, scratch: str) -> bytes:
+            return msgspec.json.encode(Orders(os.getpid(), socket, scratch, bounds))
 
-    @property
-    def is_alive(self) -> bool:
-        return self._popen.poll() is None
+        return cls(confined.spawned(_PROGRAM, SCRATCH, orders), bounds)
 
     def ask(self, request: DecodeRequest) -> Answer:
         """The answer. After an error the process is of no more use: stop it.
@@ -89,35 +58,9 @@ class DecodingProcess:
         except (wire.Ended, msgspec.MsgspecError) as error:
             raise DecodingFailed("The process that read the picture died.") from error
 
-    def kill(self) -> None:
-        """End it now, whatever it does. Who waits for its answer gets DecodingFailed."""
-        self._popen.kill()
-        self._popen.wait()
-
-    def stop(self) -> int:
-        """End it and forget it; its exit status. For the one who asks it, or when nobody does."""
-        self.kill()
-        self._connection.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)
-        return self._popen.returncode
-
     def _await_ready(self) -> None:
         try:
-            said = _answers.decode(wire.receive(self._connection, time.monotonic() + START_SECONDS))
+            said = _answers.decode(wire.receive(self._connection, time.monotonic() + confined.START_SECONDS))
         except (TimeoutError, wire.Ended, msgspec.MsgspecError) as error:
             raise DecodingFailed("The process that reads pictures did not start.") from error
         self._is_ready = isinstance(said.result, Ready)
-
-
-def _spawned(orders: Orders) -> subprocess.Popen[bytes]:
-    kept = {name: os.environ[name] for name in _KEPT_FROM_ENVIRONMENT if name in os.environ}
-    return subprocess.Popen(  # noqa: S603 - this interpreter, and nothing a client sent
-        [sys.executable, "-P", "-m", "pinakes.imaging.decoding.child", msgspec.json.encode(orders).decode()],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,  # libraries quote there what they read
-        pass_fds=[orders.socket],
-        cwd="/",
-        env=kept | _ONE_THREAD_EACH | {"TMPDIR": orders.scratch},
-        process_group=0,  # Ctrl-C at the terminal is for the parent to hear
-    )
