@@ -10,7 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import catalogues, clinic, jobs, laboratory, large, pictures, report, small, thumbnails, tiles, viewing
+from bench import (
+    annotations,
+    catalogues,
+    clinic,
+    jobs,
+    laboratory,
+    large,
+    pictures,
+    report,
+    small,
+    thumbnails,
+    tiles,
+    viewing,
+)
 from bench.servers import Pinakes
 
 _PASSWORD = "a password for measuring"
@@ -138,6 +151,12 @@ def _viewing(bench: _Bench) -> Results:
     return rows + small_rows, ratios + small_ratios
 
 
+def _annotations(bench: _Bench) -> Results:
+    archive = bench.archive("annotations", pathologist="slide")
+    token = archive.run("token", "create", "pathologist")
+    return annotations.measure(archive, token, bench.sized(20_000, 1_000_000), bench.sized(5, 100)), []
+
+
 _PARTS: dict[str, Callable[[_Bench], Results]] = {
     "large": _large,
     "small": _small,
@@ -146,6 +165,7 @@ _PARTS: dict[str, Callable[[_Bench], Results]] = {
     "catalogues": _catalogues,
     "jobs": _jobs,
     "viewing": _viewing,
+    "annotations": _annotations,
 }
 
 

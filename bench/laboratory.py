@@ -46,9 +46,7 @@ def measure_starts(archive: Pinakes, token: str, source: Path, runs: int) -> lis
     """From the call of startpredict to the stage that runs, and from one start to the end of the run."""
     until_running, until_ended = [], []
     with archive.serving(workers=1) as server:
-        slide = create(server, token)
-        post_form(server, slide, source)
-        call(server, token, "PUT", f"/Images/{slide['id']}", {"status": "Uploaded"})
+        slide = uploaded(server, token, source)
         uid = slide["image_unique_id"]
         for _ in range(runs):
             started = time.perf_counter()
@@ -67,6 +65,14 @@ def measure_starts(archive: Pinakes, token: str, source: Path, runs: int) -> lis
 def create(server: Running, token: str) -> dict[str, object]:
     """A new slide, with the form that its bytes are to be posted with."""
     return call(server, token, "POST", "/Images", {"filename": "bench.svs"})
+
+
+def uploaded(server: Running, token: str, source: Path) -> dict[str, object]:
+    """A new slide with the bytes of a file."""
+    slide = create(server, token)
+    post_form(server, slide, source)
+    call(server, token, "PUT", f"/Images/{slide['id']}", {"status": "Uploaded"})
+    return slide
 
 
 def post_form(server: Running, slide: dict[str, object], source: Path, *, more: bytes = b"") -> client.Answer:

@@ -68,13 +68,15 @@ class Pinakes:
         return done.stdout.strip()
 
     @contextmanager
-    def serving(self, workers: int) -> Iterator[Running]:
+    def serving(self, workers: int, **settings: str) -> Iterator[Running]:
+        """settings: of the environment."""
         port = free_port()
         command = [str(Path(sys.executable).parent / "pinakes"), "serve", "--data", str(self.data)]
         command += ["--port", str(port), "--workers", str(workers)]
         log = self.data.parent / "pinakes.log"
         begun = _job_workers_in(log)
-        with process(command, ("127.0.0.1", port), log) as running:
+        environment = os.environ | dict(settings or {})
+        with process(command, ("127.0.0.1", port), log, environment) as running:
             until(lambda: _job_workers_in(log) > begun)  # it takes a second of processor to begin
             yield running
 

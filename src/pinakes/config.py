@@ -182,6 +182,26 @@ class Settings(BaseSettings):
         description="Bytes of images that are kept in `data` for decoding if the content store is a bucket; a larger "
         "one is not shown.",
     )
+    region_cache_bytes: ByteSize = Field(
+        ByteSize(2048 * MIB),
+        gt=0,
+        description="Bytes kept in `data` of where the regions of annotations lie; an annotation with more is not "
+        "searched.",
+    )
+
+    # -- What it predicts --------------------------------------------------------------------------------------
+    analysis_processes: PositiveInt | None = Field(
+        None, le=64, description="Processes that compute one prediction. Default: one a core, at most 4."
+    )
+    analysis_memory_bytes: ByteSize = Field(
+        ByteSize(4096 * MIB), ge=512 * MIB, description="Address space that each of these may take, in bytes."
+    )
+    analysis_seconds: PositiveFloat = Field(
+        300, description="Seconds that one of these may take to open a slide, or to score some tiles of it."
+    )
+    analysis_gpu: bool = Field(
+        False, description="Whether networks run on the GPU, if there is one and ONNX Runtime was installed for it."
+    )
 
     # -- What it fetches ---------------------------------------------------------------------------------------
     import_allow: Annotated[tuple[Network, ...], NoDecode] = Field(
@@ -269,6 +289,10 @@ class Settings(BaseSettings):
     @property
     def worker_count(self) -> int:
         return self.workers or min(4, os.cpu_count() or 1)
+
+    @property
+    def analysis_process_count(self) -> int:
+        return self.analysis_processes or min(4, os.cpu_count() or 1)
 
     @property
     def zone(self) -> tzinfo:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from pinakes.config import Settings
+from pinakes.core.analysis.analyser import AnalysisOptions
 from pinakes.core.archive import Archive, CacheLimits, assemble
 from pinakes.core.content import blobs
 from pinakes.core.content.inbox import Inbox, InboxOptions
@@ -20,6 +22,7 @@ from pinakes.core.imports.transfer import ImportLimits
 from pinakes.core.presigned.signatures import KeyPair
 from pinakes.core.slides.uploads import UploadOptions
 from pinakes.failures import Failed
+from pinakes.imaging.analysis.process import AnalysisBounds, AnalysisProcess
 from pinakes.imaging.decoding.pool import DecodingPool
 from pinakes.imaging.decoding.requests import Bounds
 
@@ -30,9 +33,10 @@ class OpeningFailed(Failed):
     """The archive cannot be opened; the message says why and holds no secret."""
 
 
-def open_archive(settings: Settings) -> Archive:
+def open_archive(settings: Settings, *, analyses: bool = False) -> Archive:
     """Open the archive, its schema seen to (see `core.db.migrate`). Raises OpeningFailed.
 
+    analyses: whether predictions can be computed in this process, as only workers do.
     A content store that is reached over a network is not asked yet; `check` does that.
     """
     database = open_database(settings)
@@ -56,8 +60,11 @@ def open_archive(settings: Settings) -> Archive:
         upload_options=upload_options,
         inbox=inbox,
         cache_directory=settings.cache,
-        cache_limits=CacheLimits(int(settings.rendition_cache_bytes), int(settings.copy_cache_bytes)),
+        cache_limits=CacheLimits(
+            int(settings.rendition_cache_bytes), int(settings.copy_cache_bytes), int(settings.region_cache_bytes)
+        ),
         decoder=_decoder(settings),
+        analysis=_analysis(settings) if analyses else None,
         import_limits=ImportLimits(
             allowed=settings.import_allow,
             total_seconds=settings.import_timeout_seconds,
@@ -130,6 +137,15 @@ def _decoder(settings: Settings) -> DecodingPool:
     """Nothing is started before the first picture is asked for, or `Renditions.start` is called."""
     bounds = Bounds(memory_bytes=int(settings.decoding_memory_bytes), seconds=settings.decoding_seconds)
     return DecodingPool(settings.decoding_processes, bounds)
+
+
+def _analysis(settings: Settings) -> AnalysisOptions:
+    bounds = AnalysisBounds(
+        memory_bytes=int(settings.analysis_memory_bytes),
+        seconds=settings.analysis_seconds,
+        uses_gpu=settings.analysis_gpu,
+    )
+    return AnalysisOptions(partial(AnalysisProcess.start, bounds), settings.analysis_process_count)
 
 
 def _s3_options(settings: Settings) -> S3Options:

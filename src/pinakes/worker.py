@@ -33,7 +33,7 @@ def run(settings: Settings) -> None:
         signal.signal(number, lambda *_: stopping.set())
     logging.config.dictConfig(logs.configuration(settings.log_level))
     logs.hide_messages()
-    work(opening.open_archive(settings), settings, stopping)
+    work(opening.open_archive(settings, analyses=True), settings, stopping)
 
 
 def run_child(settings: Settings, parent_pid: int) -> None:

@@ -126,8 +126,8 @@ def arm() -> None:
     _around(attempt, "finish", "ending", folder)
     open_archive = opening.open_archive
 
-    def open_with_toil(settings: Settings) -> Archive:
-        archive = open_archive(settings)
+    def open_with_toil(settings: Settings, **options: Any) -> Archive:
+        archive = open_archive(settings, **options)
         register(archive.jobs)
         return archive
 

@@ -3,7 +3,7 @@
 import typer
 
 from pinakes import __version__
-from pinakes.cli import images, jobs, serving, tags, tokens, upkeep, uploads, users
+from pinakes.cli import images, jobs, models, serving, tags, tokens, upkeep, uploads, users
 
 app = typer.Typer(
     name="pinakes",
@@ -18,6 +18,7 @@ app.add_typer(users.app, name="user")
 app.add_typer(tokens.app, name="token")
 app.add_typer(images.app, name="image")
 app.add_typer(tags.app, name="tag")
+app.add_typer(models.app, name="model")
 app.add_typer(jobs.app, name="jobs")
 app.command("worker")(jobs.worker)
 app.command("upload-key")(uploads.upload_key)

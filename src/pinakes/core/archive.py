@@ -11,8 +11,12 @@ from pinakes.core.access.own_tokens import OwnTokens
 from pinakes.core.access.profiles import Profiles
 from pinakes.core.access.users import Users
 from pinakes.core.access.view_links import ViewLinks
+from pinakes.core.analysis.analyser import AnalysisOptions, SlideAnalyser
+from pinakes.core.analysis.analysis import Analysis
+from pinakes.core.analysis.models import Models
 from pinakes.core.annotations.annotations import MAX_BYTES as MAX_ANNOTATION_BYTES
 from pinakes.core.annotations.annotations import Annotations
+from pinakes.core.annotations.region_files import RegionFiles
 from pinakes.core.catalogue.bookmarks import Bookmarks
 from pinakes.core.catalogue.icons import Icons
 from pinakes.core.catalogue.image_listing import ImageListing
@@ -69,10 +73,12 @@ class CacheLimits:
     """How many bytes of the local disk caches may take. renditions: encoded pictures; 0 for none.
 
     copies: of content that lies in a bucket, for decoding; larger content is not decoded.
+    regions: where the regions of annotations lie.
     """
 
     renditions: int = 4 * _GIB
     copies: int = 32 * _GIB
+    regions: int = 2 * _GIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,8 @@ class Archive:
     slide_sharing: Sharing
     slide_logs: SlideLogs
     runs: Runs
+    analysis: Analysis
+    models: Models
     registration: Registration
     lifecycle: Lifecycle
     icons: Icons
@@ -146,6 +154,7 @@ def assemble(
     cache_directory: Path | None = None,
     cache_limits: CacheLimits | None = None,
     decoder: Decoder | None = None,
+    analysis: AnalysisOptions | None = None,
 ) -> Archive:
     """Build the core on an open database and store.
 
@@ -155,6 +164,7 @@ def assemble(
     inbox: where clients put slides themselves; None if they send them here.
     cache_directory: a local folder that may be deleted at any time; None for one beside the journals.
     decoder: what decodes pictures; None for one process with limits of its own, started when it is first needed.
+    analysis: how predictions are computed; None where they are not: all processes but workers.
     """
     caches, bounds = cache_directory or journal_directory.parent / "cache", cache_limits or CacheLimits()
     copies = Copies(caches / "content", bounds.copies, reserve_bytes=reserve_bytes)
@@ -163,10 +173,13 @@ def assemble(
     credentials = Credentials(database, trail, clock)
     jobs = Jobs(database, clock)
     images = Images(database, content, trail, jobs, clock)
-    annotations = Annotations(database, content, trail, clock, max_bytes=max_annotation_bytes)
+    region_files = RegionFiles(content, caches / "regions", bounds.regions, reserve_bytes=reserve_bytes)
+    annotations = Annotations(database, content, trail, region_files, clock, max_bytes=max_annotation_bytes)
     slide_uploads = SlideUploads(database, content, clock, upload_options or UploadOptions(), inbox)
     runs = Runs(database, jobs, clock)
-    jobs.register(Predictions(database, annotations, clock, analyser=None).kind)
+    models = Models(database, content, caches / "models", clock)
+    analyser = None if analysis is None else SlideAnalyser(database, content, annotations, models, clock, analysis)
+    jobs.register(Predictions(database, annotations, clock, analyser=analyser).kind)
     machines = Machines(database, images, clock)
     tags = Tags(database, clock, reserved_tags)
     limits = import_limits or ImportLimits()
@@ -204,6 +217,8 @@ def assemble(
         slide_sharing=Sharing(database, clock),
         slide_logs=SlideLogs(database, clock),
         runs=runs,
+        analysis=Analysis(database, runs, models, clock),
+        models=models,
         registration=Registration(database, machines, images, tags, clock),
         lifecycle=Lifecycle(database, images, clock),
         icons=Icons(database, images, content, clock),

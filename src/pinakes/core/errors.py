@@ -17,14 +17,14 @@ APIs: each keeps one table from these classes to its own answers, looked up alon
      │   ├─ NamespaceUnknown  InviteUnknown  CollaboratorUnknown
      │   ├─ UserUnknown  TokenUnknown  GroupUnknown
      │   ├─ VersionUnknown  TagUnknown  BookmarkUnknown  PatternUnknown  MembershipUnknown
-     │   ├─ AnnotationUnknown  JobUnknown  StudyUnknown
+     │   ├─ AnnotationUnknown  JobUnknown  StudyUnknown  RunUnknown  ModelUnknown  HeatMapUnknown
      │   ├─ NotAnImage           it has no pixels, or they cannot be read; says why
      │   ├─ TileUnknown  AssociatedUnknown
      │   ├─ ContentPending       it is there, but its bytes have not come yet
      │   └─ BlobUnknown          bytes that a row promises are not in the store
      ├─ Conflict                 it would contradict what is there
      │   ├─ NameTaken  UserExists  GroupExists  TagExists  PatientExists  AlreadyRegistered  IdentifierTaken
-     │   ├─ InviteExists  AlreadyCollaborator  SelfInvite  AlreadyBookmarked
+     │   ├─ InviteExists  AlreadyCollaborator  SelfInvite  AlreadyBookmarked  ModelExists
      │   ├─ ContentExists        the version has its bytes, which never change
      │   └─ WrongState           not while it is as it is; says how that is
      │       └─ ArrivalRefused   what was put into the inbox of a bucket cannot be taken as it is
@@ -195,6 +195,18 @@ class StudyUnknown(Unknown):
     """There is no such study."""
 
 
+class RunUnknown(Unknown):
+    """There is no such run."""
+
+
+class ModelUnknown(Unknown):
+    """There is no such model."""
+
+
+class HeatMapUnknown(Unknown):
+    """There is no heat map of that run: it has not begun to score, or its scores are gone."""
+
+
 class NotAnImage(Unknown):
     """The content has no pixels, or they cannot be read; the message says why."""
 
@@ -248,6 +260,10 @@ class TagExists(Conflict):
 
 class AlreadyBookmarked(Conflict):
     """The image is already bookmarked."""
+
+
+class ModelExists(Conflict):
+    """A model of that name and version is installed already."""
 
 
 class ContentExists(Conflict):

@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -26,8 +26,11 @@ def found_apis() -> Iterator[Api]:
             yield api
 
 
-def build(settings: Settings) -> ASGIApp:
-    """Open the archive and put the application together. Raises OpeningFailed."""
+def build(settings: Settings, is_stopping: Callable[[], bool] = lambda: False) -> ASGIApp:
+    """Open the archive and put the application together. Raises OpeningFailed.
+
+    is_stopping: whether the server has been told to stop; see `ApiContext`.
+    """
     archive = opening.open_archive(settings)
     trusted = TrustedProxies(str(network) for network in settings.trusted_proxies)
     bridge = Bridge(archive.database.is_local, settings.threads)
@@ -41,6 +44,7 @@ def build(settings: Settings) -> ASGIApp:
         allowed_origins=settings.allowed_origins,
         places={api.name: Place(settings.path_of(api.name), settings.host_of(api.name)) for api in found_apis()},
         session_seconds=settings.session_seconds,
+        is_stopping=is_stopping,
     )
     maintenance = Maintenance(
         archive,

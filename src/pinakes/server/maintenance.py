@@ -41,6 +41,7 @@ class Maintenance:
         self._start_seconds = start_seconds
         self._uploads = archive.slide_uploads
         self._renditions = archive.renditions
+        self._annotations = archive.annotations
         self._ingest = archive.ingest
         self._sweep = Sweep(archive.database, archive.store, archive.clock, min_age_us=round(min_age_seconds * SECOND))
         self._scratch_folder = scratch_folder
@@ -65,6 +66,7 @@ class Maintenance:
             self._attempt("the sweep failed", self._sweep.run)
             self._attempt("the inbox could not be swept", self._uploads.sweep)
             self._attempt("the caches could not be swept", self._renditions.sweep)
+            self._attempt("the caches of annotations could not be swept", self._annotations.sweep)
             self._attempt("the reading of what waits could not be asked for", self._ingest.resume)
             self._attempt("the scratch folder could not be swept", self._sweep_scratch)
 

@@ -23,6 +23,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from functools import partial
+from multiprocessing.synchronize import Event
 from typing import Any
 
 from granian._granian import SocketHolder
@@ -66,7 +67,8 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = None) 
     listener = _listen(settings.host, settings.port)
     address = _address(settings.host, listener)
     multiprocessing.set_start_method("spawn", force=True)
-    server = _Server(listener, settings)
+    stopping = multiprocessing.Event()
+    server = _Server(listener, settings, stopping)
     job_workers = JobWorkers(settings)
 
     def announce() -> None:
@@ -77,7 +79,7 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = None) 
 
     threading.Thread(target=announce, name="announce", daemon=True).start()
     log.info("listening at %s, workers: %d", address, settings.worker_count)
-    server.serve(target_loader=partial(_load, settings, os.getpid()), wrap_loader=False)
+    server.serve(target_loader=partial(_load, settings, os.getpid(), stopping), wrap_loader=False)
     job_workers.stop()
     log.info("stopped")
 
@@ -96,13 +98,16 @@ def _check(settings: Settings) -> None:
 
 
 class _Server(MPServer):
-    """Granian's supervisor with a listening socket of ours, which is given to every worker."""
+    """Granian's supervisor with a listening socket of ours, which is given to every worker.
+
+    stopping: set when it is told to stop, for answers that would otherwise go on.
+    """
 
     _shd: Any
     _sfd: Any
     _sso: Any
 
-    def __init__(self, listener: socket.socket, settings: Settings) -> None:
+    def __init__(self, listener: socket.socket, settings: Settings, stopping: Event) -> None:
         host, port = listener.getsockname()[:2]
         super().__init__(
             "pinakes",
@@ -121,15 +126,20 @@ class _Server(MPServer):
             respawn_failed_workers=True,
         )
         self._listener = listener
+        self._stopping = stopping
 
     def _init_shared_socket(self) -> None:
         self._sso = self._listener
         self._sfd = self._listener.fileno()
         self._shd = SocketHolder(self._sfd, False, _BACKLOG)  # type: ignore[call-arg]
 
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        self._stopping.set()
+        super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
+
     def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
         """SIGHUP: the terminal is gone, so stop. There is nothing to reload; settings are read once."""
-        self.signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self.signal_handler_interrupt(*args, **kwargs)
 
     def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
         """Until told to stop, replace workers that end. One that dies young is replaced after a pause."""
@@ -199,13 +209,13 @@ def _allow_open_files() -> None:
 # -- A worker -----------------------------------------------------------------------------------------------------
 
 
-def _load(settings: Settings, parent_pid: int) -> ASGIApp:
+def _load(settings: Settings, parent_pid: int, stopping: Event) -> ASGIApp:
     """The first thing a worker does: tie its life to the parent's, then build the application."""
     kinship.die_with(parent_pid)
     kinship.leave_terminal()
     logs.hide_messages()
     try:
-        return application.build(settings)
+        return application.build(settings, stopping.is_set)
     except (OpeningFailed, PinakesError) as exc:
         log.error("the worker cannot start: %s", exc)
     except Exception as error:

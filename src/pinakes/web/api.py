@@ -21,6 +21,7 @@ class ApiContext:
     allowed_origins: web origins whose pages may call an API that answers browsers, in lower case.
     places: where every API is mounted, by its name, for those that name addresses in others.
     session_seconds: how long a login of a browser lasts.
+    is_stopping: whether the server has been told to stop: answers that would go on for long are to end then.
     """
 
     archive: Archive
@@ -32,6 +33,7 @@ class ApiContext:
     allowed_origins: tuple[str, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict)
     session_seconds: int = 12 * 3600
+    is_stopping: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from pinakes.core.actor import Kind
 from tests.contracts.native.conftest import BASE, Client, World
+from tests.contracts.native.test_annotations import make_slide, send
 
 Case: TypeAlias = schemathesis.Case[Any]
 
@@ -54,6 +56,7 @@ SUBJECTS = (
     "sessions",
     "images",
     "view-links",
+    "annotations",
 )
 
 
@@ -62,10 +65,13 @@ def test_requests_as_the_document_says_are_answered_as_it_says(
     own_schema: schemathesis.BaseSchema, lasting_world: World, subject: str
 ) -> None:
     """No 5xx, and every status, media type and body is one the document tells of. What paths name is there."""
-    client = lasting_world.user("ana")
+    client = lasting_world.user("ana") if subject != "annotations" else lasting_world.user("lab", Kind.SLIDE)
 
     def check(case: Case) -> None:
-        case.path_parameters.update(_things(client, case.path_parameters))
+        if subject == "annotations":
+            case.path_parameters.update(_annotation(lasting_world, client, case.path_parameters))
+        else:
+            case.path_parameters.update(_things(client, case.path_parameters))
         response = case.call(headers={"Authorization": f"Bearer {client.token}"})
         case.validate_response(response, checks=CHECKS)
 
@@ -120,11 +126,19 @@ def _things(client: Client, wanted: Iterable[str]) -> dict[str, Any]:
     return found
 
 
+def _annotation(world: World, client: Client, wanted: Iterable[str]) -> dict[str, Any]:
+    """A new slide and the number of its only annotation, for a path."""
+    slide = make_slide(world, client)
+    send(client, slide)
+    found = {"image_id": slide, "number": 1}
+    return {name: found[name] for name in wanted}
+
+
 def test_every_operation_is_told_of_with_its_errors(lasting_world: World) -> None:
     document = lasting_world.stranger().get("/openapi.json").json()
     assert document["servers"] == [{"url": BASE}]
     operations = [(path, method) for path, methods in document["paths"].items() for method in methods]
-    assert len(operations) == 45
+    assert len(operations) == 55
     for path, method in operations:
         told = document["paths"][path][method]
         assert told["summary"], (path, method)

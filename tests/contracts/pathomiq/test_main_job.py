@@ -48,7 +48,7 @@ def client(server: Archive) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def scan() -> bytes:
     """A stained tissue section, tiled and in two levels as a scanner writes it."""
-    pixels = immunohistochemistry()  # type: ignore[no-untyped-call]
+    pixels = immunohistochemistry()
     written = io.BytesIO()
     with tifffile.TiffWriter(written) as tiff:
         scanner = "Aperio Image Library v0.0.0\r\n512x512 (256x256) invented|AppMag = 20|MPP = 0.5000"

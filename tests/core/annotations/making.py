@@ -103,7 +103,7 @@ _NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "C
 _REGIONS = st.builds(
     region,
     st.lists(st.tuples(_COORDINATES, _COORDINATES), max_size=8),
-    st.sampled_from([Shape.POLYGON, Shape.RECTANGLE, Shape.ELLIPSE]),
+    st.sampled_from([Shape.POLYGON, Shape.RECTANGLE, Shape.ELLIPSE, Shape.LINE, Shape.POINTS]),
     is_hole=st.booleans(),
     text=_TEXTS,
 )

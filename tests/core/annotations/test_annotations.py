@@ -10,6 +10,7 @@ from sqlalchemy import select
 from pinakes.core import audit
 from pinakes.core.actor import Actor, Kind, Scope
 from pinakes.core.annotations.annotations import Annotations
+from pinakes.core.annotations.formats import Format
 from pinakes.core.annotations.records import Annotation, Source
 from pinakes.core.annotations.summary import LayerSummary
 from pinakes.core.archive import Archive
@@ -258,7 +259,7 @@ def test_every_read_of_a_version_is_in_the_trail(archive: Archive, ana: Actor, s
     """DESIGN.md rule 11."""
     _, annotation = send(archive, ana, slide.uid)
     content(archive, ana, annotation)
-    assert b"Tumour" in b"".join(archive.slide_annotations.geojson(ana, annotation))
+    assert b"Tumour" in b"".join(archive.slide_annotations.written(ana, annotation, Format.GEOJSON))
     archive.trail.flush()
     with archive.database.read() as connection:
         reads = [one for one in audit.of_image(connection, slide.id) if one.action == "content:read"]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinakes.core.annotations import aperio, dialect, reading
+from pinakes.core.annotations.dialect import Limits
 from pinakes.core.annotations.model import Layer, Markup, Region, Shape
 from pinakes.core.annotations.reading import Reader
 from pinakes.core.errors import InvalidFields
@@ -34,7 +35,7 @@ def refusal(xml: bytes) -> str:
     """Why a document is not taken."""
     with pytest.raises(InvalidFields) as caught:
         read(xml)
-    (reason,) = caught.value.problems[reading.FIELD]
+    (reason,) = caught.value.problems[dialect.FIELD]
     return reason
 
 
@@ -43,7 +44,7 @@ def is_read_or_refused(xml: bytes) -> bool:
     try:
         read(xml)
     except InvalidFields as exc:
-        return set(exc.problems) == {reading.FIELD}
+        return set(exc.problems) == {dialect.FIELD}
     return True
 
 
@@ -165,12 +166,6 @@ def test_the_children_of_a_layer_stand_in_the_order_that_readers_expect() -> Non
     ]
     assert 'LineColor="65280"' in lines[2]
     assert 'Length="40.0000" Area="100.0000" LengthMicrons="10.0000" AreaMicrons="6.2500"' in "".join(lines)
-
-
-@pytest.mark.parametrize("shape", [Shape.LINE, Shape.POINTS])
-def test_what_aperio_xml_has_no_place_for_is_not_written(shape: Shape) -> None:
-    with pytest.raises(ValueError, match=shape.value):
-        list(aperio.write(Markup((Layer("a", regions=(region(SQUARE, shape),)),))))
 
 
 @pytest.mark.parametrize("text", ["\0", "\x1b", "\ufffe", "\ud800"])
@@ -310,9 +305,9 @@ def test_an_entity_hidden_in_utf_16_is_refused_all_the_same() -> None:
 # -- Bombs --------------------------------------------------------------------------------------------------------
 
 
-def fed(pieces: Iterator[bytes]) -> str:
+def fed(pieces: Iterator[bytes], limits: Limits | None = None) -> str:
     """Why a document that is made while it is read is not taken; it must be refused soon, and grow nothing."""
-    reader = Reader(_ignore)
+    reader = Reader(_ignore, limits)
     tracemalloc.start()
     began = time.process_time()
     try:
@@ -325,16 +320,16 @@ def fed(pieces: Iterator[bytes]) -> str:
         tracemalloc.stop()
     assert peak < 16 * MIB
     assert time.process_time() - began < 20
-    return caught.value.problems[reading.FIELD][0]
+    return caught.value.problems[dialect.FIELD][0]
 
 
 def test_depth_is_bounded() -> None:
     assert "nested more than" in fed(iter([b"<Annotations>" + b"<a>" * 100]))
 
 
-def test_the_number_of_elements_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MAX_ELEMENTS", 50_000)
-    assert "more than 50000 elements" in fed(iter([b"<Annotations>" + b"<a/>" * 60_000]))
+def test_the_number_of_elements_is_bounded() -> None:
+    too_many = fed(iter([b"<Annotations>" + b"<a/>" * 60_000]), Limits(elements=50_000))
+    assert "more than 50000 elements" in too_many
 
 
 def test_a_tag_that_does_not_end_is_refused_before_it_fills_the_memory() -> None:
@@ -365,7 +360,6 @@ def test_long_text_between_tags_is_passed_over() -> None:
     ("limit", "xml"),
     [
         ("MAX_LAYERS", b"<Annotations>" + b"<Annotation/>" * 4 + b"</Annotations>"),
-        ("MAX_REGIONS", document('<Region Type="0"/>' * 4)),
         (
             "MAX_LAYER_ATTRIBUTES",
             b"<Annotations><Annotation><Attributes>"
@@ -374,10 +368,19 @@ def test_long_text_between_tags_is_passed_over() -> None:
         ),
     ],
 )
-def test_layers_regions_and_attributes_are_bounded(monkeypatch: pytest.MonkeyPatch, limit: str, xml: bytes) -> None:
+def test_layers_and_attributes_are_bounded(monkeypatch: pytest.MonkeyPatch, limit: str, xml: bytes) -> None:
     read(xml)
     monkeypatch.setattr(aperio, limit, 3)
     assert "more than 3" in refusal(xml)
+
+
+def test_regions_are_bounded_and_more_may_be_in_what_may_be_larger() -> None:
+    regions = document('<Region Type="0"/>' * 4)
+    with pytest.raises(InvalidFields, match="more than 3 regions"):
+        reading.read([regions], Limits(regions=3))
+    reading.read([regions], dialect.ADMITTED)
+    assert Limits.of(1) == Limits.of(64 * MIB) == Limits()
+    assert Limits.of(256 * MIB).regions == 1_000_000
 
 
 def test_names_and_texts_are_bounded() -> None:

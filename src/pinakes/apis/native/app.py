@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from pinakes.apis.native.annotations import Annotations
 from pinakes.apis.native.associated import Associated
 from pinakes.apis.native.auth import Callers
 from pinakes.apis.native.bodies import MOST_BYTES
@@ -20,6 +21,7 @@ from pinakes.apis.native.icons import Icons
 from pinakes.apis.native.images import Images
 from pinakes.apis.native.jobs import Jobs
 from pinakes.apis.native.operations import Added, Operation, add, handler_of
+from pinakes.apis.native.runs import Runs
 from pinakes.apis.native.sessions import Sessions
 from pinakes.apis.native.shares import Shares
 from pinakes.apis.native.tags import Tags
@@ -43,7 +45,17 @@ _SENT_BY_PAGES = (
     "Repr-Digest",
     "X-Checksum-Sha256",
 )
-_READ_BY_PAGES = ("Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Repr-Digest", "Retry-After")
+_READ_BY_PAGES = (
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Range",
+    "ETag",
+    "Repr-Digest",
+    "Retry-After",
+    "X-Tile-Left",
+    "X-Tile-Top",
+    "X-Tile-Unit",
+)
 
 _IMAGE = "/vm-images/{image_id}"
 _VERSION = f"{_IMAGE}/versions/{{version_id}}"
@@ -68,6 +80,8 @@ def create(context: ApiContext) -> ASGIApp:
     associated = Associated(context, callers)
     descriptions = Descriptions(context, callers, viewers)
     view_links = ViewLinks(context, callers, viewers)
+    annotations = Annotations(context, callers)
+    runs = Runs(context, callers)
     table = [
         Operation("GET", "/vm-images", vm_images.list, "vm-images"),
         Operation("POST", "/vm-images", vm_images.create, "vm-images", 201, (409,)),
@@ -111,6 +125,8 @@ def create(context: ApiContext) -> ASGIApp:
         Operation("POST", "/images/{image_id}/ingest", descriptions.ingest, "images", 202),
         Operation("POST", "/images/{image_id}/view-links", view_links.create, "view-links", 201),
         Operation("GET", "/images/{image_id}/events", images.events, "images"),
+        *annotations.operations("/images/{image_id}/annotations"),
+        *runs.operations("/images/{image_id}/runs", "/studies/{study}/runs"),
     ]
     api = new_api()
     added = add(api, table, context.bridge)

@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
 
-from pinakes.apis.native.models import images, jobs, sharing, versions, viewing, vm_images
+from pinakes.apis.native.models import annotations as annotation_models
+from pinakes.apis.native.models import images, jobs, runs, sharing, versions, viewing, vm_images
 from pinakes.apis.native.models.values import Given
 from pinakes.apis.native.models.values import Person as ShownPerson
 from pinakes.apis.native.viewers import Addresses
 from pinakes.core.access import people
 from pinakes.core.access.groups import Group
 from pinakes.core.actor import Visibility
+from pinakes.core.analysis.results import Provenance, SeenRun
+from pinakes.core.annotations import metric
+from pinakes.core.annotations.records import Source
 from pinakes.core.audit import Recorded
 from pinakes.core.catalogue.ci_places import CiPlace
 from pinakes.core.catalogue.descriptions import Described
@@ -26,6 +30,8 @@ from pinakes.core.clock import Instant
 from pinakes.core.errors import InvalidFields
 from pinakes.core.jobs.jobs import Job, JobLogLine
 from pinakes.core.page import PageRequest
+from pinakes.core.slides.annotating import Versions
+from pinakes.core.slides.states import Stage
 from pinakes.imaging.source import Level
 
 T = TypeVar("T")
@@ -267,4 +273,86 @@ def event(shown: Recorded) -> images.Event:
         actor_id=shown.actor_id,
         subject=shown.subject,
         detail=json.loads(shown.detail) if shown.detail else {},
+    )
+
+
+_SOURCES: Final[Mapping[Source, Literal["machine", "person"]]] = {Source.PREDICTION: "machine", Source.USER: "person"}
+
+
+def annotations(shown: Versions) -> list[annotation_models.Annotation]:
+    return [
+        annotation_models.Annotation(
+            number=version.number,
+            source=_SOURCES[version.source],
+            author=None if version.author_id is None else person(shown.authors[version.author_id]),
+            created_at=version.created_at,
+            media_type=version.media_type,
+            size_bytes=version.size_bytes,
+            sha256=version.digest,
+            layers=[
+                annotation_models.AnnotationLayer(
+                    name=layer.name,
+                    regions=layer.regions,
+                    area_px=layer.area_px,
+                    area_mm2=metric.area_mm2(layer, shown.mpp),
+                )
+                for layer in version.layers
+            ],
+        )
+        for version in shown.annotations
+    ]
+
+
+_STAGES: Final[Mapping[Stage, runs.StageName]] = {
+    Stage.TISSUE_AREA: "tissue_area",
+    Stage.TILING: "tiling",
+    Stage.ANNOTATION: "annotation",
+}
+
+
+def run(shown: SeenRun) -> runs.Run:
+    return runs.Run(
+        **_progress(shown),
+        id=shown.id,
+        uuid=dashed(shown.uid),
+        image_id=shown.image_id,
+        model=shown.model,
+        starter_id=shown.starter_id,
+        created_at=shown.created_at,
+        started_at=shown.started_at,
+        ended_at=shown.ended_at,
+        result=None if shown.result is None else _result(shown.result),
+    )
+
+
+def run_progress(shown: SeenRun) -> runs.RunProgress:
+    return runs.RunProgress(**_progress(shown))
+
+
+def _progress(shown: SeenRun) -> dict[str, Any]:
+    rate = shown.tiles_per_second
+    return {
+        "state": shown.state.value,
+        "stage": None if shown.stage is None else _STAGES[shown.stage],
+        "tiles_total": shown.tiles_total,
+        "tiles_done": shown.tiles_done,
+        "tiles_per_second": None if rate is None else round(rate, 3),
+        "seconds_left": shown.seconds_left,
+        "error": shown.error,
+    }
+
+
+def _result(shown: Provenance) -> runs.RunResult:
+    model = runs.RunModel(
+        name=shown.model_name, version=shown.model_version, sha256=shown.model_sha256, kind=shown.model_kind
+    )
+    return runs.RunResult(
+        annotation=shown.annotation_number,
+        model=model,
+        input_sha256=shown.input_digest,
+        parameters=dict(shown.parameters),
+        software_version=shown.software_version,
+        host=shown.host,
+        started_at=shown.started_at,
+        ended_at=shown.ended_at,
     )

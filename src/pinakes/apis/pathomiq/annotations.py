@@ -3,12 +3,9 @@
 """
 
 import asyncio
-import errno
 import re
-import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import IO
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,14 +14,15 @@ from pinakes.apis.pathomiq.auth import Callers
 from pinakes.apis.pathomiq.bodies import Answers, image_ref_of, user_id_of
 from pinakes.apis.pathomiq.errors import Answer, BodyTypeUnsupported, PathUnknown, respond
 from pinakes.core.actor import Actor, Permission
-from pinakes.core.annotations import geojson
+from pinakes.core.annotations.formats import XML_FORMATS, Format
 from pinakes.core.annotations.records import Annotation
 from pinakes.core.annotations.uploads import AnnotationUpload
-from pinakes.core.errors import InvalidFields, StorageFull, StoreUnavailable
+from pinakes.core.errors import InvalidFields
 from pinakes.core.slides.records import Slide
 from pinakes.web.api import ApiContext
+from pinakes.web.aside import respond_made
 from pinakes.web.disposition import attachment
-from pinakes.web.download import StreamResponse, respond_content
+from pinakes.web.download import respond_content
 from pinakes.web.forms import FilePart, read_form
 from pinakes.web.paging import parse_id
 from pinakes.web.ranges import Condition, conditional, select
@@ -34,10 +32,7 @@ _FILE = "upload_file"
 _FORM_OVERHEAD_BYTES = 64 * 1024
 _NAME = re.compile(r"([0-9a-f]{32})_complete_net_prediction\.(xml|geojson)")
 _DERIVED_AT_ONCE = 2
-"""How many GeoJSON documents are made at a time by one worker; each may take some 100 MB while it is made."""
-
-_PIECE_BYTES = 1024 * 1024
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+"""How many documents are made at a time by one worker; each may take some 200 MB while it is made."""
 
 
 class Annotations:
@@ -63,7 +58,7 @@ class Annotations:
         if announced is not None:
             await self._bridge.quick(self._annotations.admit, max(0, announced - _FORM_OVERHEAD_BYTES))
         body = chunks(request.receive, max_bytes=self._annotations.max_bytes + _FORM_OVERHEAD_BYTES)
-        files = _FormFile(self._annotations.receive)
+        files = _FormFile(lambda: self._annotations.receive(XML_FORMATS))
         try:
             fields = await read_form(body, content_type, files.begin, self._bridge, file_fields={_FILE})
             slide, annotation = await self._bridge.thread(self._upload, request, actor, fields, files.upload)
@@ -96,8 +91,10 @@ class Annotations:
             "X-Annotation-Version": str(annotation.number),
             "X-Annotation-Source": annotation.source.value,
         }
-        answer = self._xml if suffix == "xml" else self._geojson
-        return await answer(request, actor, annotation, headers)
+        # What was sent in the other format is made into the one asked for; XML of either dialect stays as it is (4.12).
+        wanted = Format.APERIO if suffix == "xml" else Format.GEOJSON
+        answer = self._sent if annotation.media_type == wanted.media_type else self._made
+        return await answer(request, actor, annotation, wanted, headers)
 
     async def metric(self, request: Request) -> Response:
         """The metric alone: a string that holds JSON, or null (contract 9)."""
@@ -132,29 +129,10 @@ class Annotations:
             raise InvalidFields.one("fileid", "is not the unique id of the image that imageid names")
         return ref
 
-    def _derive(self, actor: Actor, annotation: Annotation) -> tuple[IO[bytes], int]:
-        """Make the GeoJSON in a file without a name; that file, and its size.
-
-        Made aside, because what is half sent can no longer be answered with an error. Raises StorageFull,
-        StoreUnavailable, and what making it raises.
-        """
-        file = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 - closed when it is sent
-        try:
-            for piece in self._slide_annotations.geojson(actor, annotation):
-                file.write(piece)
-            size_bytes = file.tell()
-            file.seek(0)
-        except BaseException as exc:
-            file.close()
-            if isinstance(exc, OSError):
-                raise (StorageFull if exc.errno in _FULL else StoreUnavailable) from exc
-            raise
-        return file, size_bytes
-
     # -- Answers --------------------------------------------------------------------------------------------------
 
-    async def _xml(
-        self, request: Request, actor: Actor, annotation: Annotation, headers: Mapping[str, str]
+    async def _sent(
+        self, request: Request, actor: Actor, annotation: Annotation, wanted: Format, headers: Mapping[str, str]
     ) -> Response:
         """The file as it was sent, or the range of it that is asked for."""
         selected = select(request.method, request.headers, annotation.size_bytes, f'"{annotation.digest}"')
@@ -162,23 +140,22 @@ class Annotations:
         if selected.status not in {200, 206}:
             return _without_content(selected.status, headers)
         open_reader = partial(self._slide_annotations.open, actor, annotation)
-        return await respond_content(request, selected, self._bridge, open_reader, headers, "application/xml")
+        return await respond_content(request, selected, self._bridge, open_reader, headers, wanted.media_type)
 
-    async def _geojson(
-        self, request: Request, actor: Actor, annotation: Annotation, headers: Mapping[str, str]
+    async def _made(
+        self, request: Request, actor: Actor, annotation: Annotation, wanted: Format, headers: Mapping[str, str]
     ) -> Response:
-        """The same, made on request. Its tag changes when the XML or the way it is made does."""
-        tag = f'"{annotation.digest}-{geojson.REVISION}"'
-        headers = {**headers, "ETag": tag, "Content-Type": geojson.MEDIA_TYPE}
+        """The same, made on request. Its tag changes when what was sent or the way it is made does."""
+        tag = f'"{annotation.digest}-{wanted.revision}"'
+        headers = {**headers, "ETag": tag, "Content-Type": wanted.media_type}
         condition = conditional(request.method, request.headers, tag, None)
         if condition is not Condition.HOLDS:
             return _without_content(condition.value, headers)
         if request.method == "HEAD":
             return Response(None, 200, headers)
+        make = partial(self._slide_annotations.written, actor, annotation, wanted)
         async with self._deriving:
-            file, size_bytes = await self._bridge.thread(self._derive, actor, annotation)
-        pieces = iter(partial(file.read, _PIECE_BYTES), b"")
-        return StreamResponse(pieces, self._bridge, content_length=size_bytes, on_close=file.close, headers=headers)
+            return await respond_made(make, self._scratch, self._bridge, headers)
 
 
 class _FormFile:

@@ -3,11 +3,16 @@
 Who may see a slide's annotations is asked where slides are looked up; nothing here asks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 
-from pinakes.core.actor import Actor
-from pinakes.core.annotations import geojson, reading, records
+from pinakes.core.actor import Actor, Kind
+from pinakes.core.annotations import formats, reading, records
+from pinakes.core.annotations.dialect import ADMITTED, STANDARD_BYTES
+from pinakes.core.annotations.formats import ALL_FORMATS, Format
+from pinakes.core.annotations.model import Box
 from pinakes.core.annotations.records import Annotation, Source
+from pinakes.core.annotations.region_files import RegionFiles, pieces_of
 from pinakes.core.annotations.uploads import AnnotationUpload
 from pinakes.core.audit import Action, Event
 from pinakes.core.clock import Clock
@@ -16,22 +21,32 @@ from pinakes.core.content.store import Reader
 from pinakes.core.db.engine import Database, Transaction
 from pinakes.core.errors import AnnotationUnknown, TooLarge
 from pinakes.core.readtrail import ReadTrail
+from pinakes.core.renditions.views import Views
 
-MAX_BYTES = 64 * 1024 * 1024
-"""The largest file taken unless something else is set (pathomiq contract 4.12)."""
+if TYPE_CHECKING:
+    from pinakes.core.annotations.region_search import Found
 
-_PIECE_BYTES = 1024 * 1024
+MAX_BYTES = STANDARD_BYTES
 
 
 class Annotations:
     """The versions of each slide's annotation. max_bytes: the largest file taken."""
 
     def __init__(
-        self, database: Database, content: Content, trail: ReadTrail, clock: Clock, *, max_bytes: int = MAX_BYTES
+        self,
+        database: Database,
+        content: Content,
+        trail: ReadTrail,
+        region_files: RegionFiles,
+        clock: Clock,
+        *,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self._database = database
         self._content = content
         self._trail = trail
+        self._views = Views(database, trail, clock)
+        self._region_files = region_files
         self._clock = clock
         self.max_bytes = max_bytes
 
@@ -41,9 +56,9 @@ class Annotations:
             raise TooLarge(self.max_bytes)
         self._content.admit(expected_bytes)
 
-    def receive(self) -> AnnotationUpload:
-        """Begin an upload. Raises StorageFull, StoreUnavailable."""
-        return AnnotationUpload(self._content.receive(), self.max_bytes)
+    def receive(self, formats: Collection[Format] = ALL_FORMATS) -> AnnotationUpload:
+        """Begin an upload in one of the formats. Raises StorageFull, StoreUnavailable."""
+        return AnnotationUpload(self._content.receive(), self.max_bytes, formats)
 
     def add(
         self, transaction: Transaction, image_id: int, source: Source, author_id: int | None, upload: AnnotationUpload
@@ -53,8 +68,10 @@ class Annotations:
         author_id: None for the archive itself.
         """
         digest = self._content.adopt(transaction, upload.upload)
-        size_bytes = upload.upload.size_bytes
-        return records.add(transaction, image_id, source, author_id, digest, size_bytes, upload.layers, self._clock())
+        size_bytes, media_type = upload.upload.size_bytes, upload.format.media_type
+        return records.add(
+            transaction, image_id, source, author_id, digest, size_bytes, media_type, upload.layers, self._clock()
+        )
 
     def current(self, image_id: int) -> Annotation | None:
         """The newest version, whoever it is from; None before the first."""
@@ -78,25 +95,44 @@ class Annotations:
             return records.all_of(connection, image_id)
 
     def open(self, actor: Actor, annotation: Annotation) -> Reader:
-        """Open the XML, as it was sent. The read goes into the trail. Raises BlobUnknown, StoreUnavailable."""
+        """Open the document, as it was sent. The read goes into the trail. Raises BlobUnknown, StoreUnavailable."""
         reader = self._content.open(annotation.digest)
         read = Event(Action.CONTENT_READ, annotation.image_id, subject=f"annotation:{annotation.id}")
         self._trail.note(actor, read, self._clock())
         return reader
 
-    def geojson(self, actor: Actor, annotation: Annotation) -> Iterator[bytes]:
-        """The same as GeoJSON, in pieces of about 64 KiB; the read goes into the trail.
+    def written(self, actor: Actor, annotation: Annotation, format: Format) -> Iterator[bytes]:
+        """The document in a format, in pieces: as it was sent if that is its own. The read goes into the trail.
 
-        Takes seconds and up to some 100 MB for the largest. Raises as `open` does, and WrongState (see `geojson`).
+        Takes seconds and up to some 200 MB for the largest. Raises as `open` does, and WrongState (see `formats`).
         """
         reader = self.open(actor, annotation)
+        if reading.format_of(pieces_of(reader)) is format:
+            return _closing(reader)
         try:
-            markup = reading.read(_pieces(reader))
+            markup = reading.read(pieces_of(reader), ADMITTED)
         finally:
             reader.close()
-        return geojson.write(markup)
+        return formats.write(format, markup)
+
+    def search(self, actor: Actor, annotation: Annotation, box: Box, zoom: int) -> "Found":
+        """What of a version is to be seen in a box (see `region_search`). That the actor looked goes into the trail.
+
+        zoom: 0 to MOST_ZOOM. Who asks first waits until the index is made. Raises as `RegionFiles.open` does.
+        """
+        from pinakes.core.annotations.region_search import search  # with numpy, which the start of a server is spared
+
+        found = search(self._region_files.open(annotation.digest), box, zoom)
+        self._views.note(actor, annotation.image_id, Kind.SLIDE)
+        return found
+
+    def sweep(self) -> None:
+        """Drop what this machine has cached of annotations that are gone from the archive."""
+        self._region_files.sweep()
 
 
-def _pieces(reader: Reader) -> Iterator[bytes]:
-    for offset in range(0, reader.size_bytes, _PIECE_BYTES):
-        yield reader.read_at(offset, _PIECE_BYTES)
+def _closing(reader: Reader) -> Iterator[bytes]:
+    try:
+        yield from pieces_of(reader)
+    finally:
+        reader.close()

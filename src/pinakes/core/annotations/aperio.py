@@ -10,8 +10,9 @@
          │           └─ Vertex    X, Y
          └─ Plots
 
-HALO writes the same with `V` for `Vertex`, and words for types. Some programs find the children of an Annotation by
-position, so they are written in this order.
+HALO writes the same with `V` for `Vertex`, and words for types. ImageScope has no numbers that programs agree on for
+lines and points: they are written with HALO's words. Some programs find the children of an Annotation by position, so
+they are written in this order.
 """
 
 from collections.abc import Iterator
@@ -23,17 +24,20 @@ from pinakes.core.annotations.dialect import (
     MAX_LAYER_ATTRIBUTES,
     MAX_LAYERS,
     MAX_NAME,
-    MAX_REGIONS,
     Attributes,
     Counter,
+    Limits,
     OnRegion,
     Vertices,
+    is_xml,
     scale,
     words,
 )
 from pinakes.core.annotations.model import Colour, Layer, Markup, Region, Shape
 
 ROOT = "Annotations"
+REVISION = "aperio2"
+"""To be counted up whenever the same annotation would give other bytes."""
 
 _LAYER_DEPTH = 2
 _ITEM_DEPTH = 4
@@ -49,20 +53,20 @@ _SHAPES = {
     "Ellipse": Shape.ELLIPSE,
     "Pin": Shape.POINTS,
 }
-_TYPES = {Shape.POLYGON: 0, Shape.RECTANGLE: 1, Shape.ELLIPSE: 2}
+_TYPES = {Shape.POLYGON: "0", Shape.RECTANGLE: "1", Shape.ELLIPSE: "2", Shape.LINE: "Ruler", Shape.POINTS: "Pin"}
 
 
 class AperioDialect:
     """Reads it."""
 
-    def __init__(self, on_region: OnRegion) -> None:
+    def __init__(self, on_region: OnRegion, limits: Limits) -> None:
         self.layers: list[Layer] = []
         self.microns_per_pixel: float | None = None
         self._on_region = on_region
         self._attributes: list[tuple[str, str]] = []
         self._region: Attributes | None = None
         self._vertices = Vertices()
-        self._region_count = Counter(MAX_REGIONS, "regions")
+        self._region_count = Counter(limits.regions, "regions")
         self._layer_count = Counter(MAX_LAYERS, "layers")
         self._attribute_count = Counter(MAX_LAYER_ATTRIBUTES, "attributes")
 
@@ -119,8 +123,7 @@ _BLACK: Colour = (0, 0, 0)
 def write(markup: Markup) -> Iterator[bytes]:
     """The document in UTF-8, a line at a time; the same markup always gives the same bytes.
 
-    A layer without a colour is written black. Raises ValueError for lines and points, which this XML has no place
-    for, and for characters that XML has none for.
+    A layer without a colour is written black. Raises ValueError for characters that XML has no place for.
     """
     micron = markup.microns_per_pixel
     scaled = "" if micron is None else f' MicronsPerPixel="{decimal(micron)}"'
@@ -139,10 +142,10 @@ def decimal(value: float) -> str:
 def _layer(number: int, layer: Layer, micron: float | None) -> Iterator[bytes]:
     red, green, blue = layer.colour or _BLACK
     colour = red + 256 * green + 65536 * blue
-    yield _line(f'<Annotation Id="{number}" Name={_quoted(layer.name)} LineColor="{colour}" {_SWITCHES}>')
+    yield _line(f'<Annotation Id="{number}" Name={quoted(layer.name)} LineColor="{colour}" {_SWITCHES}>')
     yield _line("<Attributes>")
     for position, (name, value) in enumerate(layer.attributes):
-        yield _line(f'<Attribute Id="{position}" Name={_quoted(name)} Value={_quoted(value)}/>')
+        yield _line(f'<Attribute Id="{position}" Name={quoted(name)} Value={quoted(value)}/>')
     yield _line("</Attributes>")
     yield _line(f"<Regions><RegionAttributeHeaders>{_HEADERS}</RegionAttributeHeaders>")
     for position, region in enumerate(layer.regions, 1):
@@ -153,14 +156,12 @@ def _layer(number: int, layer: Layer, micron: float | None) -> Iterator[bytes]:
 
 
 def _region(number: int, region: Region, micron: float | None) -> Iterator[bytes]:
-    if region.shape not in _TYPES:
-        raise ValueError(f"a region of the shape {region.shape} has no place in Aperio XML")
     length, area = geometry.length(region), geometry.area(region)
     # Without a scale ImageScope repeats the lengths in pixels; here nothing is said in microns that is not known.
     microns = "" if micron is None else f' LengthMicrons="{length * micron:.4f}" AreaMicrons="{area * micron**2:.4f}"'
     yield _line(
         f'<Region Id="{number}" Type="{_TYPES[region.shape]}" Zoom="1" Selected="0" ImageLocation="" ImageFocus="0" '
-        f'Length="{length:.4f}" Area="{area:.4f}"{microns} Text={_quoted(region.text)} '
+        f'Length="{length:.4f}" Area="{area:.4f}"{microns} Text={quoted(region.text)} '
         f'NegativeROA="{int(region.is_hole)}" InputRegionId="0" Analyze="1" DisplayId="{number}">'
     )
     yield _line("<Vertices>")
@@ -170,21 +171,11 @@ def _region(number: int, region: Region, micron: float | None) -> Iterator[bytes
     yield _line("</Region>")
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """An attribute's value in its quotes; line ends and tabs survive being read. Raises ValueError."""
-    if not all(_is_xml(character) for character in text):
+    if not is_xml(text):
         raise ValueError("a text holds a character that XML has no place for")
     return quoteattr(text)
-
-
-def _is_xml(character: str) -> bool:
-    """Production [2] of XML 1.0."""
-    return (
-        character in "\t\n\r"
-        or " " <= character <= "\ud7ff"
-        or "\ue000" <= character <= "\ufffd"
-        or (character >= "\U00010000")
-    )
 
 
 def _line(text: str) -> bytes:

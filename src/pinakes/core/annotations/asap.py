@@ -10,27 +10,35 @@
 
 A group becomes a layer; `None` is what ASAP itself calls being in none. Coordinates count in their order, wherever
 they stand. ASAP writes decimal commas on machines whose language has them.
+
+ASAP knows no holes: they are written as annotations with Aperio's `NegativeROA="1"`, which ASAP passes over, showing
+the hole as an outline, and drops when it saves the file itself. Nor does it know ellipses, written as polygons, and
+lines, written as its `Measurement`.
 """
 
 import string
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from pinakes.core.annotations import geometry
+from pinakes.core.annotations.aperio import decimal, quoted
 from pinakes.core.annotations.dialect import (
     MAX_LAYERS,
     MAX_NAME,
-    MAX_REGIONS,
     Attributes,
     Counter,
+    Limits,
     OnRegion,
     Vertices,
     number,
     words,
 )
-from pinakes.core.annotations.model import Colour, Layer, Numbers, Region, Shape
+from pinakes.core.annotations.model import Colour, Layer, Markup, Numbers, Region, Shape
 
 ROOT = "ASAP_Annotations"
+REVISION = "asap1"
+"""To be counted up whenever the same annotation would give other bytes."""
 
 _ITEM_DEPTH = 3
 _COORDINATE_DEPTH = 5
@@ -48,7 +56,7 @@ _SHAPES = {
 class AsapDialect:
     """Reads it."""
 
-    def __init__(self, on_region: OnRegion) -> None:
+    def __init__(self, on_region: OnRegion, limits: Limits) -> None:
         self.layers: list[Layer] = []
         self.microns_per_pixel: float | None = None
         self._on_region = on_region
@@ -56,7 +64,7 @@ class AsapDialect:
         self._region: Attributes | None = None
         self._vertices = Vertices()
         self._orders: Numbers = array("d")
-        self._region_count = Counter(MAX_REGIONS, "annotations")
+        self._region_count = Counter(limits.regions, "annotations")
         self._layer_count = Counter(MAX_LAYERS, "groups")
 
     def start(self, depth: int, tag: str, attributes: Attributes) -> None:
@@ -75,7 +83,8 @@ class AsapDialect:
         position = self._position(words(attributes, "PartOfGroup", most=MAX_NAME) or _NO_GROUP)
         xs, ys = _in_order(self._orders, self._vertices)
         shape = _SHAPES.get(attributes.get("Type", "Polygon"), Shape.LINE)
-        self._on_region(position, Region(shape, xs, ys, text=words(attributes, "Name")))
+        is_hole = attributes.get("NegativeROA") == "1"
+        self._on_region(position, Region(shape, xs, ys, is_hole, words(attributes, "Name")))
         if self.layers[position].colour is None:
             self._colour(self.layers[position].name, _colour(attributes.get("Color")))
 
@@ -118,3 +127,53 @@ def _colour(text: str | None) -> Colour | None:
     if text is None or len(text) != 7 or text[0] != "#" or not all(digit in string.hexdigits for digit in text[1:]):
         return None
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
+
+
+# -- Writing ------------------------------------------------------------------------------------------------------
+
+_BLACK: Colour = (0, 0, 0)
+
+
+def write(markup: Markup) -> Iterator[bytes]:
+    """The document in UTF-8, an annotation at a time; the same markup always gives the same bytes.
+
+    A layer without a colour is written black, one without a name as in no group; attributes and the scale are left
+    out. Raises ValueError for characters that XML has no place for.
+    """
+    yield b'<?xml version="1.0" encoding="UTF-8"?>\n<ASAP_Annotations>\n<Annotations>\n'
+    for layer in markup.layers:
+        group = f'PartOfGroup={quoted(layer.name or _NO_GROUP)} Color="{_hexadecimal(layer.colour)}"'
+        for region in layer.regions:
+            yield from _annotation(region, group)
+    yield b"</Annotations>\n<AnnotationGroups>\n"
+    for name, colour in {layer.name: layer.colour for layer in reversed(markup.layers)}.items():
+        if name not in {"", _NO_GROUP}:
+            group = f'<Group Name={quoted(name)} PartOfGroup="{_NO_GROUP}" Color="{_hexadecimal(colour)}">'
+            yield f"{group}<Attributes/></Group>\n".encode()
+    yield b"</AnnotationGroups>\n</ASAP_Annotations>\n"
+
+
+def _annotation(region: Region, group: str) -> Iterator[bytes]:
+    xs, ys = geometry.outline(region)
+    negative = ' NegativeROA="1"' if region.is_hole else ""
+    type = _type(region, len(xs))
+    yield f'<Annotation Name={quoted(region.text)} Type="{type}" {group}{negative}><Coordinates>\n'.encode()
+    for order, (x, y) in enumerate(zip(xs, ys, strict=True)):
+        yield f'<Coordinate Order="{order}" X="{decimal(x)}" Y="{decimal(y)}"/>\n'.encode()
+    yield b"</Coordinates></Annotation>\n"
+
+
+def _type(region: Region, vertices: int) -> str:
+    match region.shape:
+        case Shape.RECTANGLE:
+            return "Rectangle"
+        case Shape.POINTS:
+            return "Dot" if vertices == 1 else "PointSet"
+        case Shape.LINE:
+            return "Measurement"
+        case _:
+            return "Polygon"
+
+
+def _hexadecimal(colour: Colour | None) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*(colour or _BLACK))

@@ -1,18 +1,49 @@
-"""What the dialects of annotation XML share: how they are told of elements, and how they read attributes."""
+"""What the formats share: limits and texts; of the dialects of XML, how they are told of elements."""
 
 import math
+import re
+import sys
 from array import array
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from pinakes.core.annotations.model import Layer, Numbers, Region
 
 MAX_LAYERS = 1_000
-MAX_REGIONS = 250_000
 MAX_LAYER_ATTRIBUTES = 10_000
 MAX_NAME = 255
 MAX_TEXT = 16 * 1024
+FIELD: Final = "annotation"
+"""What `InvalidFields` calls a document."""
+
 _MAX_NUMBER = 64
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_PIECE_BYTES = 64 * 1024
+
+STANDARD_BYTES: Final = 64 * 1024 * 1024
+"""The largest file taken unless something else is set (pathomiq contract 4.12)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a document may hold at most.
+
+    regions: each takes some 500 bytes where all are in memory.   elements: of XML, or positions of GeoJSON.
+    """
+
+    regions: int = 250_000
+    elements: int = 3_000_000
+
+    @classmethod
+    def of(cls, max_bytes: int) -> "Limits":
+        """Those of files of so many bytes: as for 64 MiB, and in proportion more where more is taken."""
+        scale = max(1.0, max_bytes / STANDARD_BYTES)
+        return cls(round(cls().regions * scale), round(cls().elements * scale))
+
+
+ADMITTED: Final = Limits(sys.maxsize, sys.maxsize)
+"""For what was within the limits when it was taken."""
 
 Attributes = Mapping[str, str]
 
@@ -24,14 +55,15 @@ class Malformed(Exception):
     """The document is not what it should be; the message says what is wrong, the reader where."""
 
 
-class Dialect(Protocol):
-    """One dialect. It is told of every element below the root; what it does not know it passes over.
-
-    layers: those met so far, without their regions.
-    """
+class Drawing(Protocol):
+    """What is known of a document beside its regions. layers: those met so far, without them."""
 
     layers: list[Layer]
     microns_per_pixel: float | None
+
+
+class Dialect(Drawing, Protocol):
+    """One dialect of XML. It is told of every element below the root; what it does not know it passes over."""
 
     def start(self, depth: int, tag: str, attributes: Attributes) -> None:
         """An element begins; the root has depth 1. Raises Malformed."""
@@ -91,7 +123,27 @@ def scale(text: str | None) -> float | None:
 
 def words(attributes: Attributes, name: str, *, most: int = MAX_TEXT) -> str:
     """A text attribute, empty if it is absent. Raises Malformed if it is too long to be kept."""
-    text = attributes.get(name, "")
+    return bounded(attributes.get(name, ""), name, most=most)
+
+
+def bounded(text: str, name: str, *, most: int = MAX_TEXT) -> str:
+    """The text. Raises Malformed if it is too long to be kept."""
     if len(text) > most:
         raise Malformed(f"{name} is longer than {most} characters")
     return text
+
+
+def is_xml(text: str) -> bool:
+    """Whether XML has a place for all of its characters (production [2] of XML 1.0)."""
+    return _NOT_XML.search(text) is None
+
+
+def gathered(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of about 64 KiB."""
+    piece = bytearray()
+    for part in parts:
+        piece += part
+        if len(piece) >= _PIECE_BYTES:
+            yield bytes(piece)
+            piece = bytearray()
+    yield bytes(piece)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from pinakes.core.annotations import geometry
+from pinakes.core.annotations.dialect import gathered
 from pinakes.core.annotations.model import Layer, Markup, Numbers, Region, Shape
 from pinakes.core.errors import WrongState
 
@@ -18,7 +19,6 @@ MEDIA_TYPE = "application/geo+json"
 REVISION = "geojson1"
 """To be counted up whenever the same annotation would give other bytes."""
 
-_PIECE_BYTES = 64 * 1024
 _PIECE_VERTICES = 4096
 
 _encode = msgspec.json.encode
@@ -33,17 +33,7 @@ def write(markup: Markup) -> Iterator[bytes]:
         homes = [geometry.homes(layer.regions) for layer in markup.layers]
     except geometry.TooInvolved as exc:
         raise WrongState("The holes of this annotation are too many and too intertwined for GeoJSON.") from exc
-    return _gathered(_collection(markup, homes))
-
-
-def _gathered(parts: Iterator[bytes]) -> Iterator[bytes]:
-    piece = bytearray()
-    for part in parts:
-        piece += part
-        if len(piece) >= _PIECE_BYTES:
-            yield bytes(piece)
-            piece = bytearray()
-    yield bytes(piece)
+    return gathered(_collection(markup, homes))
 
 
 def _collection(markup: Markup, homes: Sequence[Mapping[int, Sequence[int]]]) -> Iterator[bytes]:

@@ -30,16 +30,19 @@ _EMPTY: Mapping[str, Any] = {
 def merged(metric: str | None, layers: Sequence[LayerSummary]) -> str:
     """The metric with these layers as its `annotations`; all else as it was. metric: None while there is none."""
     figures = {**_EMPTY, **(msgspec.json.decode(metric, type=dict[str, Any]) if metric else {})}
-    figures["annotations"] = [_layer(layer, _pixel_mm2(figures)) for layer in layers]
+    figures["annotations"] = [_layer(layer, _mpp(figures)) for layer in layers]
     return msgspec.json.encode(figures).decode()
 
 
-def _layer(layer: LayerSummary, pixel_mm2: float | None) -> dict[str, Any]:
-    area_mm2 = None if layer.area_px is None or pixel_mm2 is None else round(layer.area_px * pixel_mm2, 6)
-    return {"name": layer.name, "regions": layer.regions, "area_px": layer.area_px, "area_mm2": area_mm2}
+def area_mm2(layer: LayerSummary, mpp: tuple[float, float] | None) -> float | None:
+    """The area of a layer on the slide. mpp: micrometres per level-0 pixel, x and y; None where there is no scale."""
+    return None if layer.area_px is None or mpp is None else round(layer.area_px * mpp[0] * mpp[1] / 1e6, 6)
 
 
-def _pixel_mm2(figures: Mapping[str, Any]) -> float | None:
-    """The area of one level-0 pixel in mm², None where the slide carries no scale."""
+def _layer(layer: LayerSummary, mpp: tuple[float, float] | None) -> dict[str, Any]:
+    return {"name": layer.name, "regions": layer.regions, "area_px": layer.area_px, "area_mm2": area_mm2(layer, mpp)}
+
+
+def _mpp(figures: Mapping[str, Any]) -> tuple[float, float] | None:
     mpp_x, mpp_y = figures["mpp_x"], figures["mpp_y"]
-    return None if mpp_x is None or mpp_y is None else mpp_x * mpp_y / 1e6
+    return None if mpp_x is None or mpp_y is None else (mpp_x, mpp_y)

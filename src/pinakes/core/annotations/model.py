@@ -51,6 +51,16 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Box:
+    """A part of the slide, both ends included."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, slots=True)
 class Markup:
     """Everything drawn on a slide. microns_per_pixel: the scale at level 0; None if unknown."""
 

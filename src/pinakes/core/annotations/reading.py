@@ -1,136 +1,94 @@
-"""Annotation XML, read as it comes: nothing is kept but the region at hand.
+"""Annotations in any of the formats, read as they come; which format it is, the first bytes tell.
 
-The parser is expat, told to refuse every document type declaration, and with it all entities: no document can make
-it grow, or look anywhere else. What a stranger's file may hold is bounded: elements, depth, and the length of a tag
-(also a comment), which expat has to hold in memory until it ends.
+Nothing is kept but what is at hand: an element of XML, a feature of GeoJSON. What a file may hold is bounded.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import replace
-from xml.parsers import expat
+from typing import Final
 
-from pinakes.core.annotations import aperio, asap
-from pinakes.core.annotations.dialect import Attributes, Dialect, Malformed, OnRegion
+from pinakes.core.annotations.dialect import Drawing, Limits, OnRegion
+from pinakes.core.annotations.formats import ALL_FORMATS, Format
+from pinakes.core.annotations.geojson_reading import GeoJsonReader
 from pinakes.core.annotations.model import Layer, Markup, Region
-from pinakes.core.errors import InvalidFields
+from pinakes.core.annotations.xml_reading import XmlReader
 
-MAX_ELEMENTS = 3_000_000
-MAX_DEPTH = 64
-MAX_TAG_BYTES = 1024 * 1024
-
-FIELD = "annotation"
-"""What `InvalidFields` calls the document."""
-
-_PIECE_BYTES = 64 * 1024
-_ENCODING = re.compile(r"utf-?(8|16(le|be)?)|(us-)?ascii|iso-8859-[0-9]{1,2}|windows-125[0-9]", re.IGNORECASE)
-"""What a document may say that it is written in: what expat knows, and the tables of eight bits that programs use."""
-
-_ENCODING_UNKNOWN = "its encoding is not known here; save it as UTF-8"
-
-_DIALECTS: Mapping[str, Callable[[OnRegion], Dialect]] = {
-    aperio.ROOT: aperio.AperioDialect,
-    asap.ROOT: asap.AsapDialect,
-}
+_JSON: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*([^ \t\r\n])", re.DOTALL)
+_MOST_SPACE: Final = 64 * 1024
 
 
 class Reader:
     """`feed` it a document in pieces of any size, then `close` it. Both raise InvalidFields, which says where.
 
-    on_region: told of each region as it ends. After an exception the reader is of no more use.
+    on_region: told of each region as it ends, with the position of its layer.
+    formats: those that are taken.   After an exception the reader is of no more use.
     """
 
-    def __init__(self, on_region: OnRegion) -> None:
+    def __init__(
+        self, on_region: OnRegion, limits: Limits | None = None, formats: Collection[Format] = ALL_FORMATS
+    ) -> None:
         self._on_region = on_region
-        self._dialect: Dialect | None = None
-        self._depth = 0
-        self._elements = 0
-        self._taken = 0
-        self._gathered = bytearray()
-        self._parser = expat.ParserCreate()
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
-        self._parser.XmlDeclHandler = _check_declaration
-        self._parser.StartDoctypeDeclHandler = _refuse_doctype
-        self._parser.EntityDeclHandler = _refuse_entity
+        self._limits = limits or Limits()
+        self._takes_json = Format.GEOJSON in formats
+        self._begun = bytearray()
+        self._reader: XmlReader | GeoJsonReader | None = None
+
+    @property
+    def format(self) -> Format | None:
+        """What it is; None while that is not known yet."""
+        return self._reader.format if self._reader is not None else None
 
     def feed(self, piece: bytes | bytearray) -> None:
         """Take the next piece."""
-        # An unfinished tag is scanned again with every piece, so tiny ones are gathered and large ones cut.
-        self._gathered += piece
-        if len(self._gathered) < _PIECE_BYTES:
+        if self._reader is not None:
+            self._reader.feed(piece)
             return
-        gathered, self._gathered = self._gathered, bytearray()
-        for start in range(0, len(gathered), _PIECE_BYTES):
-            self._parse(gathered[start : start + _PIECE_BYTES])
+        self._begun += piece
+        begin = _JSON.match(self._begun)
+        if begin is not None or len(self._begun) > _MOST_SPACE:
+            self._choose(begin[1] if begin else b"")
 
-    def close(self) -> Dialect:
-        """The dialect that was read, with its layers."""
-        self._parse(self._gathered, is_last=True)
-        assert self._dialect is not None  # a document that expat takes has a root
-        return self._dialect
+    def close(self) -> Drawing:
+        """What was read, with its layers."""
+        if self._reader is None:
+            self._choose(b"")
+        assert self._reader is not None
+        return self._reader.close()
 
-    def _parse(self, piece: bytearray, *, is_last: bool = False) -> None:
-        try:
-            self._parser.Parse(bytes(piece), is_last)
-        except Malformed as exc:
-            raise self._invalid(str(exc)) from exc
-        except expat.ExpatError as exc:
-            raise self._invalid(f"it is not well-formed XML: {expat.ErrorString(exc.code)}") from exc
-        except (LookupError, ValueError) as exc:  # Python has no such codec
-            raise self._invalid(_ENCODING_UNKNOWN) from exc
-        self._taken += len(piece)
-        if self._taken - self._parser.CurrentByteIndex > MAX_TAG_BYTES:
-            raise self._invalid(f"a tag or a comment is longer than {MAX_TAG_BYTES} bytes")
-
-    def _invalid(self, reason: str) -> InvalidFields:
-        return InvalidFields.one(FIELD, f"line {self._parser.CurrentLineNumber}: {reason}")
-
-    def _start(self, tag: str, attributes: Attributes) -> None:
-        self._elements += 1
-        self._depth += 1
-        if self._elements > MAX_ELEMENTS:
-            raise Malformed(f"there are more than {MAX_ELEMENTS} elements")
-        if self._depth > MAX_DEPTH:
-            raise Malformed(f"it is nested more than {MAX_DEPTH} deep")
-        if self._dialect is None:
-            self._dialect = self._choose(tag)
-        self._dialect.start(self._depth, tag, attributes)
-
-    def _end(self, tag: str) -> None:
-        assert self._dialect is not None
-        self._dialect.end(self._depth, tag)
-        self._depth -= 1
-
-    def _choose(self, root: str) -> Dialect:
-        if root not in _DIALECTS:
-            raise Malformed(f"the root is neither {aperio.ROOT} nor {asap.ROOT}")
-        return _DIALECTS[root](self._on_region)
+    def _choose(self, begin: bytes) -> None:
+        """What is no JSON is XML, in whatever encoding, or no annotation at all."""
+        is_json = self._takes_json and begin in (b"{", b"[")
+        self._reader = (GeoJsonReader if is_json else XmlReader)(self._on_region, self._limits)
+        begun, self._begun = self._begun, bytearray()
+        self._reader.feed(begun)
 
 
-def read(pieces: Iterable[bytes]) -> Markup:
-    """A whole document in memory, some 16 bytes a vertex. Raises InvalidFields."""
+def read(pieces: Iterable[bytes], limits: Limits | None = None) -> Markup:
+    """A whole document in memory, some 16 bytes a vertex and 500 a region. Raises InvalidFields."""
     regions: dict[int, list[Region]] = {}
-    reader = Reader(lambda position, region: regions.setdefault(position, []).append(region))
+    reader = Reader(lambda position, region: regions.setdefault(position, []).append(region), limits)
     for piece in pieces:
         reader.feed(piece)
-    dialect = reader.close()
-    layers = (_with_regions(layer, regions.get(position, [])) for position, layer in enumerate(dialect.layers))
-    return Markup(tuple(layers), dialect.microns_per_pixel)
+    drawing = reader.close()
+    layers = (_with_regions(layer, regions.get(position, [])) for position, layer in enumerate(drawing.layers))
+    return Markup(tuple(layers), drawing.microns_per_pixel)
+
+
+def format_of(pieces: Iterable[bytes]) -> Format | None:
+    """Which format a document is in, one that was admitted. No more of it is read than that takes."""
+    reader = Reader(_ignore)
+    for piece in pieces:
+        reader.feed(piece)
+        if reader.format is not None:
+            return reader.format
+    reader.close()
+    return reader.format
+
+
+def _ignore(layer: int, region: Region) -> None:
+    """For a reader that wants nothing."""
 
 
 def _with_regions(layer: Layer, regions: list[Region]) -> Layer:
     return replace(layer, regions=tuple(regions))
-
-
-def _check_declaration(version: str, encoding: str | None, standalone: int) -> None:  # noqa: ARG001 - expat's
-    if encoding is not None and not _ENCODING.fullmatch(encoding):
-        raise Malformed(_ENCODING_UNKNOWN)
-
-
-def _refuse_doctype(*_: object) -> None:
-    raise Malformed("it has a document type declaration, which is not taken")
-
-
-def _refuse_entity(*_: object) -> None:
-    raise Malformed("it declares an entity, which is not taken")

@@ -26,7 +26,8 @@ class Source(enum.StrEnum):
 class Annotation:
     """One version of the annotation of a slide.
 
-    number: 1, 2, ... within the image.   author_id: None for the archive itself.   digest: SHA-256 of the XML, hex.
+    number: 1, 2, ... within the image.   author_id: None for the archive itself.   digest: SHA-256 of the bytes, hex.
+    media_type: of the bytes, as they were sent.
     """
 
     id: int
@@ -36,6 +37,7 @@ class Annotation:
     author_id: int | None
     digest: str
     size_bytes: int
+    media_type: str
     layers: tuple[LayerSummary, ...]
     created_at: Instant
 
@@ -46,6 +48,12 @@ _NEWEST = Query(_OF_IMAGE.order_by(annotations.c.number.desc()).limit(1))
 # As wide as an id: what is asked for may be larger than any number there is.
 _NUMBERED = Query(_OF_IMAGE.where(annotations.c.number == bindparam("number", type_=annotations.c.id.type)))
 _ALL = Query(_OF_IMAGE.order_by(annotations.c.number))
+_BEFORE = Query(
+    _OF_IMAGE.where(annotations.c.number < bindparam("before", type_=annotations.c.id.type))
+    .order_by(annotations.c.number.desc())
+    .limit(bindparam("most"))
+)
+_NO_NUMBER = 2**31
 _LAST_NUMBER = select(func.coalesce(func.max(annotations.c.number), 0)).where(
     annotations.c.image_id == bindparam("image_id")
 )
@@ -67,6 +75,12 @@ def all_of(connection: Executor, image_id: int) -> list[Annotation]:
     return [_annotation(row) for row in _ALL.all(connection, {"image_id": image_id})]
 
 
+def before(connection: Executor, image_id: int, number: int | None, most: int) -> list[Annotation]:
+    """The versions before that number, or the last ones, the newest first."""
+    wanted = {"image_id": image_id, "before": number or _NO_NUMBER, "most": most}
+    return [_annotation(row) for row in _BEFORE.all(connection, wanted)]
+
+
 def add(
     transaction: Transaction,
     image_id: int,
@@ -74,6 +88,7 @@ def add(
     author_id: int | None,
     digest: str,
     size_bytes: int,
+    media_type: str,
     layers: tuple[LayerSummary, ...],
     now: Instant,
 ) -> Annotation:
@@ -86,15 +101,16 @@ def add(
         "author_id": author_id,
         "digest": digest,
         "size_bytes": size_bytes,
+        "media_type": media_type,
         "layers": summary.encode(layers),
         "created_at": now,
     }
     annotation_id = transaction.execute(_INSERT, row).scalar_one()
-    return Annotation(annotation_id, image_id, number, source, author_id, digest, size_bytes, layers, now)
+    return Annotation(annotation_id, image_id, number, source, author_id, digest, size_bytes, media_type, layers, now)
 
 
 def _annotation(row: Sequence[Any]) -> Annotation:
-    annotation_id, image_id, number, source, author_id, digest, size_bytes, layers, created_at = row
+    annotation_id, image_id, number, source, author_id, digest, size_bytes, media_type, layers, created_at = row
     return Annotation(
         annotation_id,
         image_id,
@@ -103,6 +119,7 @@ def _annotation(row: Sequence[Any]) -> Annotation:
         author_id,
         digest,
         size_bytes,
+        media_type,
         summary.decode(layers),
         created_at,
     )

@@ -17,7 +17,7 @@ from pinakes.core.clock import Instant
 from pinakes.core.db.engine import Executor, Transaction
 from pinakes.core.db.query import Query
 from pinakes.core.db.schema import (
-    REFERENCES_TO_BLOBS,
+    REFERENCES_OF_IMAGES,
     clinical_images,
     image_tags,
     images,
@@ -268,7 +268,7 @@ def fill_version(
 _DIGESTS = union_all(
     *(
         select(column).where(column.table.c.image_id == bindparam("image_id"), column.is_not(None))
-        for column in REFERENCES_TO_BLOBS
+        for column in REFERENCES_OF_IMAGES
     )
 )
 _DELETE = delete(images).where(images.c.id == bindparam("image_id"))

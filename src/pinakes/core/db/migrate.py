@@ -24,7 +24,7 @@ from pinakes.core.db.engine import Database
 from pinakes.core.db.schema import metadata
 from pinakes.core.errors import DatabaseUnavailable, SchemaMismatch
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest revision, which this program works with."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -16,8 +16,11 @@
             ├─ clinical_images                 what only the clinic knows of an image
             ├─ djinn_names  downloads          under which name Djinn CI shows it, and from where it is fetched
             └─ slides ─┬─ annotations ─ blobs  what only the laboratory knows of an image
-                       ├─ runs                 predictions
+                       ├─ runs ─┬─ run_plans   predictions: what is to be computed,
+                       │        ├─ run_batches     the scores so far,
+                       │        └─ run_results     and where a result comes from
                        └─ slide_logs           what is told of it; without a foreign key, it outlives the slide
+    models ─ blobs                             what predictions can be made with beside what is built in
     jobs ─ job_logs    job_workers             long work, and who is doing it
     secrets                                    what the archive made up once for itself
     clinics  stations  clinicstations  registrations
@@ -41,6 +44,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -593,6 +597,7 @@ annotations = _table(
     _reference("author_id", "users.id", nullable=True),  # null: the archive itself
     Column("digest", String(64), ForeignKey("blobs.digest"), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
+    Column("media_type", String(64), nullable=False),  # of the bytes
     Column("layers", Text, nullable=False),  # JSON: name, regions and area of each layer
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("image_id", "number"),
@@ -610,6 +615,11 @@ runs = _table(
     Column("created_at", Instant, nullable=False),
     Column("started_at", Instant),
     Column("ended_at", Instant),
+    Column("model", String(201)),  # "name@version"; null until it begins, if none was asked for
+    Column("error", Text),  # why it failed, for people
+    Column("tiles_total", Integer),  # to be scored; null until they are known
+    Column("tiles_done", Integer),
+    Column("tiles_per_second", Float),  # of the last seconds
     Index(None, "image_id", "id"),
     Index(
         "uq_runs_active",
@@ -618,6 +628,56 @@ runs = _table(
         sqlite_where=text("state IN ('queued', 'running')"),
         postgresql_where=text("state IN ('queued', 'running')"),
     ),
+)
+
+run_plans = _table(
+    "run_plans",
+    Column("run_id", Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("plan", Text, nullable=False),  # JSON, see core.analysis.plans
+    Column("tiles", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+run_batches = _table(
+    "run_batches",
+    Column("run_id", Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # 0, 1, ... in the order of the tiles
+    Column("scores", LargeBinary, nullable=False),  # float32, little-endian, a row for each tile
+    Column("created_at", Instant, nullable=False),
+)
+
+run_results = _table(
+    "run_results",
+    Column("run_id", Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    _reference("image_id", "images.id", ondelete="CASCADE"),
+    Column("annotation_number", Integer, nullable=False),  # of annotations
+    Column("model_name", String(100), nullable=False),
+    Column("model_version", String(100), nullable=False),
+    Column("model_sha256", String(64)),  # of its weights, hex; null for one without
+    Column("model_kind", String(16), nullable=False),  # classical, onnx, executable
+    Column("input_digest", String(64), nullable=False),  # SHA-256 of the slide, hex
+    Column("parameters", Text, nullable=False),  # JSON
+    Column("software_version", String(64), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant, nullable=False),
+    UniqueConstraint("image_id", "annotation_number"),
+)
+
+models = _table(
+    "models",
+    _id(),
+    Column("name", String(100), nullable=False),
+    Column("version", String(100), nullable=False),
+    Column("kind", String(16), nullable=False),  # onnx, executable
+    Column("sha256", String(64), nullable=False),  # of its weights, hex
+    Column("manifest", Text, nullable=False),  # JSON
+    Column("digest", String(64), ForeignKey("blobs.digest"), nullable=False),  # of its directory, packed
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("is_default", Boolean, nullable=False),
+    Column("added_at", Instant, nullable=False),
+    UniqueConstraint("name", "version"),
+    Index(None, "digest"),
 )
 
 slide_logs = _table(
@@ -681,8 +741,11 @@ secrets = _table(
     Column("created_at", Instant, nullable=False),
 )
 
-REFERENCES_TO_BLOBS = (versions.c.digest, icons.c.digest, annotations.c.digest, slides.c.staged_digest)
-"""Each value in one of these columns is one reference counted by `blobs.refs`; each table also has an `image_id`."""
+REFERENCES_OF_IMAGES = (versions.c.digest, icons.c.digest, annotations.c.digest, slides.c.staged_digest)
+"""Those of the following that hang on an image; each table also has an `image_id`."""
+
+REFERENCES_TO_BLOBS = (*REFERENCES_OF_IMAGES, models.c.digest)
+"""Each value in one of these columns is one reference counted by `blobs.refs`."""
 
 # -- Audit --------------------------------------------------------------------------------------------------------
 

@@ -3,26 +3,51 @@
 A version that was once there is never changed: what a person draws comes after what the machine drew, not over it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from pinakes.core import audit
 from pinakes.core.access.guard import require_user
+from pinakes.core.access.people import Person
 from pinakes.core.actor import Actor, Kind, Permission, Resource
 from pinakes.core.annotations import metric
+from pinakes.core.annotations import records as annotation_records
 from pinakes.core.annotations.annotations import Annotations
+from pinakes.core.annotations.formats import Format
+from pinakes.core.annotations.model import Box
 from pinakes.core.annotations.records import Annotation, Source
 from pinakes.core.annotations.uploads import AnnotationUpload
 from pinakes.core.audit import Action, Event
+from pinakes.core.catalogue import descriptions
 from pinakes.core.clock import Clock
 from pinakes.core.content.store import Reader
-from pinakes.core.db.engine import Database, Transaction
+from pinakes.core.db.engine import Database, Executor, Transaction
 from pinakes.core.errors import NotAllowed, UserUnknown, WrongState
 from pinakes.core.slides import logs, people, records, rows, run_records
 from pinakes.core.slides.logs import LogType
 from pinakes.core.slides.records import Slide
 from pinakes.core.slides.states import Stage, StageStatus
+from pinakes.imaging.analysis import scale
+
+if TYPE_CHECKING:
+    from pinakes.core.annotations.region_search import Found
 
 _NOT_UPLOADED = "The image is not uploaded yet."
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Versions of a slide's annotation. authors: of all of them, by id.
+
+    mpp: the slide's scale in micrometres per pixel, x and y; None if it is not known.
+    """
+
+    annotations: Sequence[Annotation]
+    authors: Mapping[int, Person]
+    mpp: tuple[float, float] | None
 
 
 class SlideAnnotations:
@@ -35,6 +60,13 @@ class SlideAnnotations:
         self._database = database
         self._annotations = annotations
         self._clock = clock
+
+    def admit(self, actor: Actor, ref: str | int, expected_bytes: int) -> None:
+        """Judge an upload before any of it is read. Raises WrongState, TooLarge."""
+        require_user(actor, Kind.SLIDE, Resource.IMAGE, Permission.WRITE)
+        with self._database.read() as connection:
+            _check_uploaded(records.visible(connection, actor, ref, self._clock()))
+        self._annotations.admit(expected_bytes)
 
     def upload(
         self, actor: Actor, ref: str | int, upload: AnnotationUpload, *, author_id: int | None = None
@@ -67,13 +99,37 @@ class SlideAnnotations:
             slide = records.visible(connection, actor, ref, self._clock())
             return self._annotations.get(slide.id, number)
 
+    def list(self, actor: Actor, ref: str | int, *, before: int | None = None, most: int = 50) -> Versions:
+        """The last versions, or those before a number, the newest first."""
+        require_user(actor, Kind.SLIDE, Resource.IMAGE, Permission.READ)
+        with self._database.read() as connection:
+            slide = records.visible(connection, actor, ref, self._clock())
+            found = annotation_records.before(connection, slide.id, before, most)
+            return self._versions(connection, slide, found)
+
+    def described(self, slide: Slide, annotation: Annotation) -> Versions:
+        """One version of a slide that was just given to an actor, with what is told beside it."""
+        with self._database.read() as connection:
+            return self._versions(connection, slide, [annotation])
+
     def open(self, actor: Actor, annotation: Annotation) -> Reader:
-        """Open the XML of a version that was just given to the same actor. Raises BlobUnknown, StoreUnavailable."""
+        """Open a version just given to the same actor, as it was sent. Raises BlobUnknown, StoreUnavailable."""
         return self._annotations.open(actor, annotation)
 
-    def geojson(self, actor: Actor, annotation: Annotation) -> Iterator[bytes]:
-        """The same as GeoJSON, in pieces. Raises as `open` does, and WrongState where GeoJSON cannot tell it."""
-        return self._annotations.geojson(actor, annotation)
+    def written(self, actor: Actor, annotation: Annotation, format: Format) -> Iterator[bytes]:
+        """The same in a format, in pieces. Raises as `open` does, and WrongState where the format cannot tell it."""
+        return self._annotations.written(actor, annotation, format)
+
+    def search(self, actor: Actor, annotation: Annotation, box: Box, zoom: int) -> "Found":
+        """What of such a version is to be seen in a box (see `Annotations.search`)."""
+        return self._annotations.search(actor, annotation, box, zoom)
+
+    def _versions(self, connection: Executor, slide: Slide, annotations: Sequence[Annotation]) -> Versions:
+        author_ids = {one.author_id for one in annotations if one.author_id is not None}
+        found = descriptions.of_image(connection, slide.id, None, self._clock(), oversees=False)
+        read = found.description if found is not None else None
+        mpp = _told_mpp(slide) or scale.accepted(read.mpp if read is not None else None)
+        return Versions(annotations, people.by_id(connection, author_ids), mpp)
 
     def _apply(self, transaction: Transaction, actor: Actor, slide: Slide, annotation: Annotation) -> None:
         """What a new version changes in its slide, and what is told of it."""
@@ -91,6 +147,19 @@ class SlideAnnotations:
             now,
             Event(Action.ANNOTATION_CREATE, slide.id, subject=f"annotation:{annotation.id}", detail=detail),
         )
+
+
+class _Figures(msgspec.Struct):
+    """What a metric tells of the scale (contract 8.5)."""
+
+    mpp_x: float | None = None
+    mpp_y: float | None = None
+
+
+def _told_mpp(slide: Slide) -> tuple[float, float] | None:
+    """The scale that the last prediction went by."""
+    figures = msgspec.json.decode(slide.metric, type=_Figures) if slide.metric else _Figures()
+    return (figures.mpp_x, figures.mpp_y) if figures.mpp_x is not None and figures.mpp_y is not None else None
 
 
 def _check_uploaded(slide: Slide) -> None:

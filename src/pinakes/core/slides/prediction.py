@@ -7,12 +7,12 @@ the run: once a run was stopped, or its slide deleted, whatever still comes of i
                                           └─ what fails is Failed, what comes after it stays Pending ─┘
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from pinakes.core.annotations import metric
 from pinakes.core.annotations.annotations import Annotations
-from pinakes.core.annotations.records import Source
+from pinakes.core.annotations.records import Annotation, Source
 from pinakes.core.annotations.uploads import AnnotationUpload
 from pinakes.core.clock import SECOND, Clock, Instant
 from pinakes.core.db.engine import Database, Transaction
@@ -62,6 +62,20 @@ class Prediction:
         self.work = work
         self.image_id = image_id
 
+    def run(self) -> Run:
+        """The run as it stands. Raises JobCancelled if it has ended."""
+        with self._database.read() as connection:
+            run = run_records.of_job(connection, self.image_id, self.work.job_id)
+        if run is None:
+            raise JobCancelled
+        return run
+
+    def tell(self, stage: Stage, message: str) -> None:
+        """Add a line to what is told of the slide. Raises JobCancelled if the run has ended."""
+        with self._database.write() as transaction:
+            self.work.fence(transaction)
+            _log(transaction, self.image_id, _TYPES[stage], message, self._clock())
+
     def finish(self, stage: Stage, *, tissue_area_mm2: float | None = None) -> None:
         """A stage is done, and the next one begins.
 
@@ -72,17 +86,26 @@ class Prediction:
                 results = {"tissue_area_mm2": tissue_area_mm2} if stage is Stage.TISSUE_AREA else {}
                 self._move_on(transaction, stage, results)
 
-    def publish(self, annotation: AnnotationUpload, figures: str, outcome_prediction: str | None = None) -> None:
+    def publish(
+        self,
+        annotation: AnnotationUpload,
+        figures: str,
+        outcome_prediction: str | None = None,
+        *,
+        beside: Callable[[Transaction, Annotation], None] = lambda *_: None,
+    ) -> None:
         """The last stage is done: the annotation and the figures are shown together.
 
         annotation: finished.   figures: the metric of pathomiq contract 8.5 as JSON, of which `annotations` is filled
-        in here.   outcome_prediction: JSON, of models that give one.
+        in here.   outcome_prediction: JSON, of models that give one.   beside: keeps what is to appear with them, in
+        the same transaction, and is given the new version of the annotation.
         """
         with self._database.write() as transaction:
             if not self._is_running(transaction, Stage.ANNOTATION):
                 return
             drawn = [one for one in self._annotations.list(self.image_id) if one.source is Source.USER]
-            self._annotations.add(transaction, self.image_id, Source.PREDICTION, None, annotation)
+            version = self._annotations.add(transaction, self.image_id, Source.PREDICTION, None, annotation)
+            beside(transaction, version)
             results = {
                 "metric": metric.merged(figures, drawn[-1].layers if drawn else ()),
                 "outcome_prediction": outcome_prediction,
@@ -163,7 +186,7 @@ class Predictions:
 
     def _fail(self, transaction: Transaction, run: Run, reason: str) -> None:
         now = self._clock()
-        run_records.end(transaction, run.id, RunState.FAILED, now)
+        run_records.end(transaction, run.id, RunState.FAILED, now, error=reason)
         stages = rows.stages(transaction, run.image_id)
         failed = next((stage for stage in Stage if stages[stage] is not StageStatus.DONE), None)
         if failed is not None:

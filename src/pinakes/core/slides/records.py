@@ -163,6 +163,8 @@ _BY_UID = Query(_ROWS.where(images.c.uid == bindparam("uid")))
 _BY_ID = Query(_ROWS.where(images.c.id == bindparam("image_id")))
 _LIST_OF_ALL = _list_of(_chosen(images.c.kind == Kind.SLIDE.value))
 _LIST_OF_REACHABLE = _list_of(_chosen(REACHABLE))
+_OF_STUDY = images.c.id.in_(select(slides.c.image_id).where(slides.c.study_ref == bindparam("study")))
+_LIST_OF_STUDY = _list_of(_chosen(_OF_STUDY))
 _COUNT = Query(select(func.count()).select_from(_chosen(REACHABLE).subquery()))
 
 
@@ -286,6 +288,12 @@ def listed(
     }
     query = _LIST_OF_ALL if actor.is_staff else _LIST_OF_REACHABLE
     return [slide_of(row) for row in query.all(connection, parameters)]
+
+
+def of_study(connection: Executor, actor: Actor, study: str, now: Instant, *, most: int) -> list[Slide]:
+    """The first slides of one of the laboratory's studies that the actor may see, ascending by id."""
+    parameters = policy.parameters(actor, now) | {"study": study, "page_limit": most, "page_offset": 0}
+    return [slide_of(row) for row in _LIST_OF_STUDY.all(connection, parameters)]
 
 
 def count(connection: Executor, actor: Actor, now: Instant) -> int:

@@ -29,7 +29,8 @@ _IDLE = "No prediction is queued or running."
 class Runs:
     """Whoever may see a slide may start and stop its prediction.
 
-    Each raises Unauthenticated, KindMissing, ScopeMissing and ImageUnknown beside what it names.
+    Each raises Unauthenticated, KindMissing, ScopeMissing and ImageUnknown beside what it names. A slide is named by
+    its uid (text) or its id (number).
     """
 
     def __init__(self, database: Database, jobs: Jobs, clock: Clock) -> None:
@@ -37,9 +38,10 @@ class Runs:
         self._jobs = jobs
         self._clock = clock
 
-    def start(self, actor: Actor, uid: str) -> Slide:
+    def start(self, actor: Actor, uid: str | int, *, model: str | None = None) -> Slide:
         """Queue a run; the slide as it is then. Of several starts at once one wins.
 
+        model: "name@version", which is there; None for whichever is the default when the run begins.
         Raises WrongState if the slide is not uploaded or has an active run, TooManyJobs.
         """
         user_id = require_user(actor, Kind.SLIDE, Resource.IMAGE, Permission.WRITE)
@@ -52,7 +54,7 @@ class Runs:
                 raise WrongState(_ACTIVE)
             job_id = self._jobs.enqueue(transaction, actor, prediction.PREDICT, {}, image_id=slide.id)
             try:
-                run_records.add(transaction, slide.id, job_id, user_id, now)
+                run_records.add(transaction, slide.id, job_id, user_id, now, model=model)
             except IntegrityError as exc:
                 raise WrongState(_ACTIVE) from exc
             rows.set_stages(transaction, slide.id, dict.fromkeys(Stage, StageStatus.PENDING), now)
@@ -68,7 +70,7 @@ class Runs:
             audit.record(transaction, actor, now, Event(Action.RUN_START, slide.id, subject=f"job:{job_id}"))
             return records.visible(transaction, actor, uid, now)
 
-    def stop(self, actor: Actor, uid: str) -> Slide:
+    def stop(self, actor: Actor, uid: str | int) -> Slide:
         """End the active run; the slide as it stays then. Raises WrongState if there is none."""
         require_user(actor, Kind.SLIDE, Resource.IMAGE, Permission.WRITE)
         with self._database.write() as transaction:

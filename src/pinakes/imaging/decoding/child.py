@@ -4,10 +4,7 @@ Its only argument are `requests.Orders`, as JSON. The limits are set before the 
 Should the one who started it die, the kernel ends it; should it hang after that, an alarm does.
 """
 
-import ctypes
 import importlib
-import os
-import resource
 import signal
 import socket
 import sys
@@ -19,6 +16,7 @@ from typing import Final
 import msgspec
 
 from pinakes.imaging.bytesources import DistantFile
+from pinakes.imaging.confined import die_with, limit
 from pinakes.imaging.decoding import wire
 from pinakes.imaging.decoding.answering import Answers
 from pinakes.imaging.decoding.ranges import Fetching
@@ -27,9 +25,7 @@ from pinakes.imaging.decoding.warm import File, Opener
 from pinakes.imaging.opening import load_readers
 from pinakes.imaging.source import ImageSource
 
-_PR_SET_PDEATHSIG: Final = 1
 _ALARM_GRACE_SECONDS: Final = 5.0  # who waits for the answer is to act first
-_MOST_FILES: Final = 256
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _requests: Final = msgspec.msgpack.Decoder(DecodeRequest)
@@ -38,9 +34,9 @@ _requests: Final = msgspec.msgpack.Decoder(DecodeRequest)
 def main() -> int:
     """Serve until the other side closes the socket; the exit status."""
     orders = msgspec.json.decode(sys.argv[1], type=Orders)
-    _die_with(orders.parent_pid)
+    die_with(orders.parent_pid)
     tempfile.tempdir = orders.scratch  # to find one itself, Python would try to write a file
-    _limit(orders.bounds)
+    limit(orders.bounds.memory_bytes)
     bounds = orders.bounds
     if orders.is_early:
         load_readers()
@@ -70,13 +66,8 @@ def _fetched(connection: socket.socket, needed: Needed) -> bytearray:
 
 
 def _next_message(connection: socket.socket, answers: Answers, idle_seconds: float) -> bytearray:
-    connection.settimeout(idle_seconds)
-    try:
-        connection.recv(1, socket.MSG_PEEK)
-    except TimeoutError:
+    if not wire.is_waiting(connection, idle_seconds):
         answers.rest()
-    except ConnectionError as error:
-        raise wire.Ended from error
     return wire.receive(connection)
 
 
@@ -105,26 +96,6 @@ def _named(function: str) -> Callable[..., ImageSource]:
     module, _, name = function.partition(":")
     found: Callable[..., ImageSource] = getattr(importlib.import_module(module), name)
     return found
-
-
-def _limit(bounds: Bounds) -> None:
-    for kind, most in (
-        (resource.RLIMIT_AS, bounds.memory_bytes),
-        (resource.RLIMIT_NOFILE, _MOST_FILES),
-        (resource.RLIMIT_FSIZE, 0),  # it writes to its socket only; folders and links are no files
-        (resource.RLIMIT_CORE, 0),
-    ):
-        _, hard = resource.getrlimit(kind)
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (most, most))
-
-
-def _die_with(parent_pid: int) -> None:
-    """As `pinakes.kinship` does, of which imaging knows nothing."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:
-        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,18 @@ def receive(connection: socket.socket, deadline: float | None = None) -> bytearr
     return _exactly(connection, length, deadline)
 
 
+def is_waiting(connection: socket.socket, seconds: float) -> bool:
+    """Whether something has come, or comes within that time, which is above 0. Raises Ended."""
+    connection.settimeout(seconds)
+    try:
+        connection.recv(1, socket.MSG_PEEK)
+    except TimeoutError:
+        return False
+    except ConnectionError as error:
+        raise Ended from error
+    return True
+
+
 def _exactly(connection: socket.socket, length: int, deadline: float | None) -> bytearray:
     message = bytearray(length)
     missing = memoryview(message)

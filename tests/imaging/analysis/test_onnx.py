@@ -1,0 +1,198 @@
+"""Networks of operators: what they are given, what is made of their numbers, and what is refused of bad ones."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from onnx import NodeProto
+
+from pinakes.imaging.analysis.manifest import OnnxManifest, read
+from pinakes.imaging.analysis.onnx import OnnxNetwork
+from pinakes.imaging.analysis.outlines import Outline
+from pinakes.imaging.analysis.requests import AnalysisFailed
+from pinakes.imaging.analysis.tiling import Tile
+from pinakes.imaging.analysis.tissue import Tissue
+from pinakes.imaging.source import Size
+from tests.data.models import train_tissue_model
+from tests.imaging.analysis import making_models
+from tests.imaging.analysis.making_models import MAPS, PLAIN, SIDE, network, node
+
+NOWHERE = Tissue(Size(64, 64), np.ones((8, 8), np.bool_), 8, 8, None, 4096, None, 1.0, ())
+
+
+def model(directory: Path, nodes: Sequence[NodeProto] = PLAIN, **fields: Any) -> OnnxNetwork:
+    network(directory, nodes, **fields)
+    manifest = read(directory)
+    assert isinstance(manifest, OnnxManifest)
+    return OnnxNetwork(directory, manifest)
+
+
+def tiles(count: int = 3, seed: int = 1) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
+
+
+def logits(batch: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return np.asarray(batch.mean(axis=(1, 2)) / 255)
+
+
+def test_a_network_sees_normalised_tiles_and_gives_a_row_for_each(tmp_path: Path) -> None:
+    mean, std = np.array([0.5, 0.4, 0.3]), np.array([0.1, 0.2, 0.4])
+    made = model(tmp_path, mean=mean.tolist(), std=std.tolist())
+    batch = tiles()
+    scores = made.score(batch, 2.0)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, (logits(batch) - mean) / std, atol=1e-5)
+    assert made.columns == ("score of Red, any unit", "score of Green, any unit", "score of Blue, any unit")
+    assert (made.heat_column, made.heat_range) == (0, None)
+
+
+def test_planes_come_before_rows_where_the_manifest_says_so(tmp_path: Path) -> None:
+    planes = [node("ReduceMean", ["tiles"], ["scores"], axes=[2, 3], keepdims=0)]
+    made = model(tmp_path, planes, inputs=("N", 3, SIDE, SIDE), layout="NCHW")
+    batch = tiles()
+    np.testing.assert_allclose(made.score(batch, 2.0), logits(batch), atol=1e-6)
+
+
+def test_a_softmax_and_a_sigmoid_are_done_if_the_manifest_says_so(tmp_path: Path) -> None:
+    batch = tiles()
+    powers = np.exp(logits(batch))
+    soft = model(tmp_path / "soft", activation="softmax", heat_class="Blue")
+    np.testing.assert_allclose(soft.score(batch, 2.0), powers / powers.sum(axis=1, keepdims=True), atol=1e-6)
+    assert (soft.heat_column, soft.heat_range) == (2, (0.0, 1.0))
+    each = model(tmp_path / "each", activation="sigmoid")
+    np.testing.assert_allclose(each.score(batch, 2.0), 1 / (1 + np.exp(-logits(batch))), atol=1e-6)
+
+
+def test_an_activation_of_huge_numbers_is_no_nan(tmp_path: Path) -> None:
+    huge = [making_models.MEANS, node("Constant", [], ["huge"], value_floats=[1e6, -1e6, 1e30]),
+            node("Mul", ["means", "huge"], ["scores"])]  # fmt: skip
+    for activation, expected in (("softmax", [0, 0, 1]), ("sigmoid", [1, 0, 1])):
+        scores = model(tmp_path / activation, huge, activation=activation).score(tiles(1), 2.0)
+        np.testing.assert_allclose(scores, [expected], atol=1e-6)
+
+
+def test_of_maps_the_means_are_kept(tmp_path: Path) -> None:
+    batch = tiles()
+    made = model(tmp_path, MAPS, activation="sigmoid")
+    np.testing.assert_allclose(
+        made.score(batch, 2.0), (1 / (1 + np.exp(-(batch / 255.0)))).mean(axis=(1, 2)), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_tile_gets_the_same_row_whatever_else_is_scored(tmp_path: Path, batch: int) -> None:
+    made = model(tmp_path, batch=batch, activation="softmax")
+    together = made.score(tiles(9), 2.0)
+    apart = np.concatenate([made.score(each[np.newaxis], 2.0) for each in tiles(9)])
+    assert together.tobytes() == apart.tobytes()
+    assert made.score(tiles(0), 2.0).shape == (0, 3)
+
+
+def test_a_network_for_a_fixed_number_of_tiles_gets_as_many(tmp_path: Path) -> None:
+    made = model(tmp_path, inputs=(4, SIDE, SIDE, 3))
+    batch = tiles(6)
+    np.testing.assert_allclose(made.score(batch, 2.0), logits(batch), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "reason"),
+    [
+        (making_models.NAN, "NaN"),
+        (making_models.SIX_COLUMNS, "wrong shape: 1 x 6, not 1 x 3"),
+        (making_models.ONE_ROW, "wrong shape: 3, not 1 x 3"),
+        (making_models.WHOLE_NUMBERS, "type int64, not float32"),
+    ],
+)
+def test_a_bad_network_fails_with_a_reason(tmp_path: Path, nodes: list[NodeProto], reason: str) -> None:
+    with pytest.raises(AnalysisFailed, match=reason):
+        model(tmp_path, nodes).score(tiles(2), 2.0)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "fields", "reason"),
+    [
+        (("N", 32, 32, 3), {}, "input"),
+        (("N", 3, SIDE, SIDE), {}, "input"),
+        (("N", SIDE, SIDE), {}, "input"),
+        (("N", SIDE, SIDE, 3), {"output": "logits"}, "no output logits"),
+    ],
+)
+def test_a_network_that_is_not_what_its_manifest_says_is_refused(
+    tmp_path: Path, inputs: tuple[Any, ...], fields: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(AnalysisFailed, match=reason):
+        model(tmp_path, inputs=inputs, **fields)
+
+
+def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
+    sha256 = making_models.written(tmp_path / "model.onnx", b"\x08\x08 no network")
+    making_models.manifest(tmp_path, {"sha256": sha256})
+    manifest = read(tmp_path)
+    assert isinstance(manifest, OnnxManifest)
+    with pytest.raises(AnalysisFailed, match=r"model\.onnx cannot be loaded"):
+        OnnxNetwork(tmp_path, manifest)
+
+
+def test_tiles_of_a_class_are_joined_and_measured(tmp_path: Path) -> None:
+    classes = [
+        {"name": "Red", "colour": [255, 0, 0], "threshold": 0.5, "figure": "red_percent"},
+        {"name": "Green", "colour": [0, 255, 0], "threshold": 0.9},
+        {"name": "Blue", "colour": [0, 0, 255], "threshold": 0.2},
+    ]
+    made = model(tmp_path, classes=classes)
+    row = [Tile(0, 0, 16, 16, 1.0), Tile(16, 0, 16, 16, 0.5), Tile(48, 0, 16, 16, 0.5)]
+    scores = np.array([[0.5, 0.1, 0.1], [0.6, 0.1, 0.1], [0.4, 0.1, 0.3]], np.float32)
+    found = made.findings(row, scores, NOWHERE)
+    red, green, blue = found.classes
+    assert red.outlines == (Outline((0.0, 0.0, 32.0, 32.0), (0.0, 16.0, 16.0, 0.0)),)
+    assert (green.outlines, blue.area_px, blue.colour) == ((), 256, (0, 0, 255))
+    assert found.figures == {"red_percent": 75.0}
+    assert found.outcome is None
+
+
+def test_no_tiles_are_no_error(tmp_path: Path) -> None:
+    classes = [{"name": "Red", "colour": [255, 0, 0], "figure": "red_percent"}]
+    found = model(tmp_path, classes=classes).findings((), np.empty((0, 1), np.float32), NOWHERE)
+    assert found.classes[0].outlines == ()
+    assert found.figures == {"red_percent": None}
+
+
+def test_an_outcome_is_the_mean_over_the_tissue(tmp_path: Path) -> None:
+    """Pathomiq contract 2.1, outcome_prediction."""
+    nodes = [*PLAIN, node("ReduceMean", ["means"], ["prognosis"], axes=[1], keepdims=1)]
+    head = {"output": "prognosis", "endpoint": "survival", "threshold": 0.5, "labels": ["low", "high"]}
+    made = model(tmp_path, nodes, outcome=head)
+    batch = np.stack([np.full((SIDE, SIDE, 3), value, np.uint8) for value in (0, 255)])
+    scores = made.score(batch, 2.0)
+    assert scores.shape == (2, 4)
+    row = [Tile(0, 0, 16, 16, 0.25), Tile(16, 0, 16, 16, 0.75)]
+    assert made.findings(row, scores, NOWHERE).outcome == {
+        "endpoint": "survival",
+        "score": 0.75,
+        "threshold": 0.5,
+        "label": "high",
+        "model": "made",
+        "version": "1.0",
+    }
+    assert made.findings((), scores[:0], NOWHERE).outcome is None
+
+
+def test_the_test_model_has_learnt_something(tissue_model: Path) -> None:
+    manifest = read(tissue_model)
+    assert isinstance(manifest, OnnxManifest)
+    unseen, labels = train_tissue_model.tiles_of([101, 102, 103, 104, 105])
+    scores = OnnxNetwork(tissue_model, manifest).score(unseen, manifest.mpp)
+    right = float(np.mean(scores.argmax(axis=1) == labels))
+    guessed = float(max(labels.mean(), 1 - labels.mean()))
+    assert right > 0.85 > guessed + 0.05
+    assert (tissue_model / "model.onnx").stat().st_size < 200_000
+    assert "Not for use on patients" in manifest.description
+
+
+def test_the_test_model_is_written_the_same_each_time(tissue_model: Path, tmp_path: Path) -> None:
+    train_tissue_model.write(tmp_path)
+    for name in ("model.onnx", "manifest.json"):
+        assert (tmp_path / name).read_bytes() == (tissue_model / name).read_bytes()
