@@ -71,29 +71,9 @@ def metric_of(begun: Begun, findings: "Findings", plan: Plan, layers: Sequence[L
             "research_use_only": True,
         },
     }
-    further = {name: _rounded(value, 6) for name, value in findings.figures.items() if name not in _OWN}
+    own = known.keys() - {"nuclei_per_mm2"}  # in which a model has no say
+    further = {name: _rounded(value, 6) for name, value in findings.figures.items() if name not in own}
     return msgspec.json.encode(known | further).decode()
-
-
-_OWN: Final = frozenset(
-    (
-        "schema",
-        "width",
-        "height",
-        "mpp_x",
-        "mpp_y",
-        "tissue_area_mm2",
-        "tissue_area_px",
-        "tissue_fraction",
-        "tile_size_px",
-        "tiles_total",
-        "tiles_tissue",
-        "classes",
-        "annotations",
-        "model",
-    )
-)
-"""What a model has no say in."""
 
 
 def outcome_of(findings: "Findings") -> str | None:
