@@ -13,6 +13,7 @@ from pinakes.core.access.users import Users
 from pinakes.core.access.view_links import ViewLinks
 from pinakes.core.analysis.analyser import AnalysisOptions, SlideAnalyser
 from pinakes.core.analysis.analysis import Analysis
+from pinakes.core.analysis.heat import HeatMaps
 from pinakes.core.analysis.models import Models
 from pinakes.core.annotations.annotations import MAX_BYTES as MAX_ANNOTATION_BYTES
 from pinakes.core.annotations.annotations import Annotations
@@ -112,6 +113,7 @@ class Archive:
     runs: Runs
     analysis: Analysis
     models: Models
+    heat_maps: HeatMaps
     registration: Registration
     lifecycle: Lifecycle
     icons: Icons
@@ -219,6 +221,7 @@ def assemble(
         runs=runs,
         analysis=Analysis(database, runs, models, clock),
         models=models,
+        heat_maps=HeatMaps(database, renditions, trail, clock),
         registration=Registration(database, machines, images, tags, clock),
         lifecycle=Lifecycle(database, images, clock),
         icons=Icons(database, images, content, clock),

@@ -1,7 +1,7 @@
 """Answers that pictures and documents have in common: addresses, conditions, how long they may be kept."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from pinakes.apis.iiif.auth import link_of
 from pinakes.apis.iiif.errors import PreconditionFailed
 from pinakes.apis.iiif.identifiers import Identifier
 from pinakes.core.actor import Actor
-from pinakes.core.renditions.renditions import Renditions
+from pinakes.core.renditions.renditions import Rendition, Renditions
 from pinakes.core.renditions.viewed import ViewedImage
 from pinakes.core.renditions.wanted import RegionWanted
 from pinakes.web.bridge import Later
@@ -63,7 +63,8 @@ def picture(
 
     What is not at hand is left for later, and raises then what `Renditions.region` does.
     """
-    headers = {**_kept(viewed.is_public), **headers, "ETag": f'"{renditions.etag(viewed, wanted)}"'}
+    etag = renditions.etag(viewed, wanted)
+    headers = {**headers, **_headers(viewed, etag)}
     if _has_it(request, headers["ETag"]):
         return Response(None, 304, headers)
 
@@ -76,6 +77,15 @@ def picture(
     return Later(lambda: answer(renditions.region(actor, viewed, wanted).content))
 
 
+def made_picture(request: Request, viewed: ViewedImage, etag: str, make: Callable[[], Rendition]) -> Response:
+    """The same for one that is made at once, of something else about the image."""
+    headers = _headers(viewed, etag)
+    if _has_it(request, headers["ETag"]):
+        return Response(None, 304, headers)
+    rendition = make()
+    return Response(rendition.content, 200, headers, rendition.media_type)
+
+
 def document(request: Request, value: Any, context: str, *, is_public: bool = False) -> Response:
     """A JSON document: as JSON-LD, unless the client would rather have plain JSON."""
     media_type = f'application/ld+json;profile="{context}"'
@@ -83,6 +93,11 @@ def document(request: Request, value: Any, context: str, *, is_public: bool = Fa
     if "application/json" in accepted and "application/ld+json" not in accepted:
         media_type = "application/json"
     return _answer(request, msgspec.json.encode(value), media_type, {**_kept(is_public), "Vary": "Accept"})
+
+
+def json(request: Request, value: Any, *, is_public: bool) -> Response:
+    """Plain JSON."""
+    return _answer(request, msgspec.json.encode(value), "application/json", _kept(is_public))
 
 
 def xml(request: Request, content: str, *, is_public: bool) -> Response:
@@ -101,6 +116,10 @@ def _kept(is_public: bool) -> dict[str, str]:
     """What is private may be kept, but is asked about each time: it may no longer be allowed to be seen."""
     caching = f"public, max-age={PUBLIC_SECONDS}" if is_public else "private, no-cache"
     return {**_ALWAYS, "Cache-Control": caching}
+
+
+def _headers(viewed: ViewedImage, etag: str) -> dict[str, str]:
+    return {**_kept(viewed.is_public), "ETag": f'"{etag}"'}
 
 
 def _has_it(request: Request, etag: str) -> bool:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from pinakes.apis.iiif.auth import Callers
 from pinakes.apis.iiif.deepzoom import DeepZoom
 from pinakes.apis.iiif.errors import PathUnknown, method_not_allowed, on_error
+from pinakes.apis.iiif.heat import HeatMaps
 from pinakes.apis.iiif.images import Images
 from pinakes.apis.iiif.presentation import Presentation
 from pinakes.web.api import ApiContext
@@ -28,6 +29,7 @@ def create(context: ApiContext) -> ASGIApp:
     callers = Callers(context.archive, context.bridge, context.origins)
     images = Images(context, callers)
     deepzoom = DeepZoom(context, callers)
+    heat_maps = HeatMaps(context, callers)
     presentation = Presentation(context, callers)
     table: Mapping[str, Handler] = {
         # Tiles are asked for by far the most; routes are tried in this order.
@@ -36,6 +38,8 @@ def create(context: ApiContext) -> ASGIApp:
         "/3/{identifier}": images.redirect,
         "/3/{identifier}/info.json": images.information,
         "/dzi/{name}": deepzoom.descriptor,
+        "/heat/{image}/{name}": heat_maps.show,
+        "/heat/{image}/{name}/{level}/{tile}": heat_maps.tile,
         "/presentation/images/{identifier}": presentation.image,
         "/presentation/images/{image}/study": presentation.dicom_study,
         "/presentation/patients/{patient}": presentation.patient,

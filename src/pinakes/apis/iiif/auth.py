@@ -45,6 +45,10 @@ class Callers(callers.PageCallers):
         """
         return await self._bridge.begin(self._look, request, identifier, operation)
 
+    async def view(self, request: Request, image_id: int, operation: Callable[[Actor], R]) -> R:
+        """Call an operation on one image that takes its time, in a thread. Raises Unauthenticated, ScopeMissing."""
+        return await self._bridge.thread(lambda: operation(self._viewer(request, image_id)))
+
     def _look(self, request: Request, identifier: Identifier, operation: Look[R]) -> R | Later[R]:
         renditions, asked = self._archive.renditions, (identifier.image_id, identifier.version)
         with self._archive.database.read():

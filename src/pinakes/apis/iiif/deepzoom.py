@@ -7,6 +7,7 @@ large as the stored ones, so that those can be given away as they are.
 """
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import Request
@@ -36,6 +37,16 @@ _FORMATS: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which tile is asked for, in which format."""
+
+    level: int
+    column: int
+    row: int
+    ending: str
+
+
 class DeepZoom:
     """The resources below `/dzi`."""
 
@@ -55,27 +66,34 @@ class DeepZoom:
     async def tile(self, request: Request) -> Response:
         """`{identifier}_files/{level}/{column}_{row}.{format}`."""
         identifier = _named(request, _FILES)
-        level = _LEVEL.fullmatch(request.path_params["level"])
-        place = _TILE.fullmatch(request.path_params["tile"])
-        if level is None or place is None or place[3] not in _FORMATS:
+        place = place_of(request)
+        if place.ending not in _FORMATS:
             raise TileUnknown
-        column, row, image_format = int(place[1]), int(place[2]), _FORMATS[place[3]]
 
         def looked_up(actor: Actor, viewed: ViewedImage) -> Answered:
-            rect, size = tile_at(viewed.description, int(level[0]), column, row)
-            wanted = RegionWanted(rect, size, format=image_format, frame=identifier.frame)
+            rect, size = tile_at(viewed.description, place.level, place.column, place.row)
+            wanted = RegionWanted(rect, size, format=_FORMATS[place.ending], frame=identifier.frame)
             return picture(request, self._renditions, actor, viewed, wanted, {})
 
         return await self._callers.look(request, identifier, looked_up)
 
 
-def descriptor(description: Description) -> str:
-    """The XML file."""
+def place_of(request: Request) -> Place:
+    """The end of a tile's path: `{level}/{column}_{row}.{ending}`. Raises TileUnknown."""
+    level = _LEVEL.fullmatch(request.path_params["level"])
+    place = _TILE.fullmatch(request.path_params["tile"])
+    if level is None or place is None:
+        raise TileUnknown
+    return Place(int(level[0]), int(place[1]), int(place[2]), place[3])
+
+
+def descriptor(description: Description, ending: str = "jpeg") -> str:
+    """The XML file. ending: of its tiles."""
     size = description.levels[0].size
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         '<Image xmlns="http://schemas.microsoft.com/deepzoom/2008"'
-        f' Format="jpeg" Overlap="0" TileSize="{tile_side(description)}">'
+        f' Format="{ending}" Overlap="0" TileSize="{tile_side(description)}">'
         f'<Size Width="{size.width}" Height="{size.height}"/></Image>\n'
     )
 

@@ -7,4 +7,5 @@ analyser ─ the run of one slide, from its bytes to the annotation that is show
  ├─ results     where a result comes from
  └─ models      what operators installed (`packing`)
 analysis ─ starting, stopping and looking, for people
+heat ─ the scores as a picture over the slide, also while they are still coming
 """

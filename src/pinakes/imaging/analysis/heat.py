@@ -152,7 +152,7 @@ def steps_of(heat: Heat, rect: Rect, size: Size) -> "Steps":
     counts = within(heat.counts)
     means = (2 * within(heat.sums) + counts) // np.maximum(2 * counts, 1)
     steps = np.where(counts > 0, means + 1, NOTHING).astype(np.uint8)
-    return steps[np.ix_(down, across)]
+    return steps.take(down, axis=0).take(across, axis=1)
 
 
 def png(steps: "Steps") -> bytes:
