@@ -87,7 +87,8 @@ def dying(archive: Archive, step: str) -> Iterator[None]:
 
 
 def armed(archive: Archive) -> dict[str, str]:
-    return {"PYTHONPATH": ARMED, "DIE_AT": str(archive.folder / "die")}
+    """Without workers for jobs: what they commit of their own would be taken for the step."""
+    return {"PYTHONPATH": ARMED, "DIE_AT": str(archive.folder / "die"), "PINAKES_JOB_WORKERS": "0"}
 
 
 def check_nothing_is_left(archive: Archive) -> None:

@@ -178,6 +178,7 @@ def test_a_reader_that_dies_while_idle_is_replaced_before_it_is_missed(clinic: C
     killed = clinic.readers()
     for reader in killed:
         reader.kill()
+    psutil.wait_procs(killed, timeout=10)  # the kernel takes a moment; who is asked before that loses its answer
     clinic.check_well(good)
     wait_until(lambda: len({reader.pid for reader in clinic.readers()} - {each.pid for each in killed}) >= 2)
 
