@@ -7,12 +7,13 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 import openslide
 
 from pinakes.imaging import formats
+from pinakes.imaging.closing import Closing
 from pinakes.imaging.directories import Tiff
 from pinakes.imaging.source import DEFAULT_LIMITS, ImagingError, LimitExceeded, Limits, Unreadable, is_lack_of_memory
 
@@ -37,7 +38,7 @@ _MOST_TABLE_BYTES: Final = 64 * 1024 * 1024
 Answer = TypeVar("Answer")
 
 
-class Alone:
+class Alone(Closing):
     """A slide seen through a link in a directory that holds nothing else.
 
     link: the path to give to OpenSlide.   vendor: None for what is not opened here.
@@ -60,12 +61,6 @@ class Alone:
 
     def close(self) -> None:
         self._directory.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _checked_format(path: Path, limits: Limits) -> str:

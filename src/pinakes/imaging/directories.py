@@ -11,12 +11,13 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pinakes.imaging.bytesources import ByteSource, LocalFile
+from pinakes.imaging.closing import Closing
 from pinakes.imaging.source import LimitExceeded, Limits, Size, Unreadable
 
 SUBFILE_TYPE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
@@ -54,7 +55,7 @@ class Directory:
     entries: Mapping[int, Entry]
 
 
-class Tiff:
+class Tiff(Closing):
     """An open TIFF file. Used by one thread at a time; a context manager that closes it.
 
     file: its path, or its bytes, which are closed with it.   directories: the main chain, in order.
@@ -79,12 +80,6 @@ class Tiff:
     def close(self) -> None:
         """Closes the file; more than once is once."""
         self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def read(self, offset: int, count: int) -> bytes:
         """Exactly `count` bytes from `offset`. Raises Unreadable if they do not lie within the file."""

@@ -13,10 +13,10 @@ import importlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from pinakes.imaging import formats
+from pinakes.imaging.closing import Closing
 from pinakes.imaging.source import (
     DEFAULT_LIMITS,
     Description,
@@ -167,7 +167,7 @@ def _kept_only(format: str) -> ImageSource:
     return WithoutPixels(Description(format, None, warnings=("Files of this kind are kept, not shown.",)))
 
 
-class WithoutPixels:
+class WithoutPixels(Closing):
     """An `ImageSource` of what is described, and has nothing to show."""
 
     def __init__(self, description: Description) -> None:
@@ -184,11 +184,3 @@ class WithoutPixels:
 
     def close(self) -> None:
         """Nothing is open."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

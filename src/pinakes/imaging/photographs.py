@@ -8,12 +8,12 @@ One that is too large for that as well is described without levels, and shown sm
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 import pyvips
 
+from pinakes.imaging.closing import Closing
 from pinakes.imaging.geometry import check_region, choose_level, level_rect, oriented_size, stored_rect
 from pinakes.imaging.pixel_digest import Samples
 from pinakes.imaging.rasters import Header, Raster, bytes_of_pixel, opaque, open_raster, reading, to_srgb
@@ -75,7 +75,7 @@ class _Narrowed:
     most_side: int
 
 
-class Photograph:
+class Photograph(Closing):
     """An `ImageSource` of one level, or of none if it is too large for that."""
 
     def __init__(self, raster: Raster, format: str, limits: Limits) -> None:
@@ -129,14 +129,6 @@ class Photograph:
 
     def close(self) -> None:
         self._kept = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _check_narrowed(self, rect: Rect, size: Size) -> None:
         narrowed = self._narrowed

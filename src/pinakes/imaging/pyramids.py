@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from pinakes.imaging import colors, directories, geometry, ome, regions
 from pinakes.imaging.bytesources import ByteSource, NeedsWhole
+from pinakes.imaging.closing import Closing
 from pinakes.imaging.directories import Directory, Tiff
 from pinakes.imaging.segments import Pages, StoredPicture
 from pinakes.imaging.source import (
@@ -86,7 +86,7 @@ def open_distant(
     return pyramid
 
 
-class TiffPyramid:
+class TiffPyramid(Closing):
     """An open TIFF file. An ImageSource; owns the files it is given.
 
     only_plain: whether NeedsWhole is raised for what does not lie in plain tiles that are all there.
@@ -136,14 +136,6 @@ class TiffPyramid:
         self._kept.clear()
         self._pages.close()
         self._tiff.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _splicer(self, level: int) -> Splicer | None:
         pictures = self._frame(0)

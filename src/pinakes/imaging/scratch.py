@@ -9,13 +9,15 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
+
+from pinakes.imaging.closing import Closing
 
 _YOUNG_SECONDS: Final = 60.0
 """A folder so young may not be locked yet."""
 
 
-class ScratchFolder:
+class ScratchFolder(Closing):
     """A new, empty folder in `parent`, removed with all that is in it on closing; a context manager. Raises OSError."""
 
     def __init__(self, prefix: str, parent: Path | None = None) -> None:
@@ -33,12 +35,6 @@ class ScratchFolder:
             shutil.rmtree(self.path, ignore_errors=True)
             os.close(self._lock)
             self._lock = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def sweep(prefix: str, parent: Path | None = None) -> None:

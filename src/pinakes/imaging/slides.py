@@ -10,8 +10,7 @@ Pixels are given as they are stored: a colour profile is named in the facts, not
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 import openslide
@@ -20,6 +19,7 @@ from PIL import Image
 from pinakes.imaging import pyramids, regions
 from pinakes.imaging.alone import FORMATS, Alone, asked
 from pinakes.imaging.alone import GENERIC as GENERIC
+from pinakes.imaging.closing import Closing
 from pinakes.imaging.directories import Directory, Tiff
 from pinakes.imaging.segments import Pages, StoredPicture
 from pinakes.imaging.source import (
@@ -68,7 +68,7 @@ def open_slide(path: Path, limits: Limits = DEFAULT_LIMITS) -> "Slide":
         raise
 
 
-class Slide:
+class Slide(Closing):
     """An open slide. An ImageSource; owns what it is given."""
 
     def __init__(self, alone: "Alone", limits: Limits) -> None:
@@ -128,14 +128,6 @@ class Slide:
         if self._tiff is not None:
             self._tiff.close()
         self._alone.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _splicer(self, level: int) -> Splicer | None:
         if not 0 <= level < len(self._levels):

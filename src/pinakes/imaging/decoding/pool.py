@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from types import TracebackType
-from typing import Final, Self, overload
+from typing import Final, overload
 
 import msgspec
 
 from pinakes.imaging import scratch
 from pinakes.imaging.bytesources import NeedsWhole
+from pinakes.imaging.closing import Closing
 from pinakes.imaging.decoding.deaths import Deaths
 from pinakes.imaging.decoding.process import SCRATCH, DecodingProcess
 from pinakes.imaging.decoding.ranges import Supply
@@ -65,7 +65,7 @@ class _Place:
         self.warm: OrderedDict[str, None] = OrderedDict()
 
 
-class DecodingPool:
+class DecodingPool(Closing):
     """Processes are started when they are first needed, at most `processes` of them, and replaced when they die.
 
     After `start` that is done ahead, so that nobody waits while they load their libraries.
@@ -143,14 +143,6 @@ class DecodingPool:
         if keeper is not None:
             self._is_lacking.set()
             keeper.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _keep(self) -> None:
         """What the keeper does until the pool is closed."""

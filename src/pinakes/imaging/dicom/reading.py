@@ -3,14 +3,14 @@
 import hashlib
 import re
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from pinakes.imaging.closing import Closing
 from pinakes.imaging.dicom.frames import Frames, form_of, is_float
 from pinakes.imaging.dicom.identity import identity_in
 from pinakes.imaging.dicom.parsing import Parsed, code, number, parse, value, whole_number
@@ -43,7 +43,7 @@ def open_dicom(path: Path, limits: Limits = DEFAULT_LIMITS) -> "DicomSource":
         raise
 
 
-class DicomSource:
+class DicomSource(Closing):
     """An ImageSource. The frame last shown is kept, in shades: a viewer asks for many parts of one frame."""
 
     description: Description
@@ -89,14 +89,6 @@ class DicomSource:
 
     def close(self) -> None:
         self._parsed.stream.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _frame(self, index: int) -> Shades:
         if self._shown is None or self._shown[0] != index:
