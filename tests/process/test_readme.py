@@ -24,7 +24,7 @@ def test_the_lines_of_the_readme_take_real_files_in_and_out_unchanged(archive: A
     (archive.folder / ".venv").symlink_to(sys.prefix)
     archive.settings = {"PINAKES_UPLOAD_DIRECT": "false"}  # as with a folder: a bucket's forms take its own keys
     archive.start(options=["--demo"])
-    assert len(blocks()) == 5
+    assert len(blocks()) == 6
     for block in blocks():
         script = block.replace("127.0.0.1:8000", f"127.0.0.1:{archive.port}")
         done = subprocess.run(
