@@ -16,7 +16,6 @@ from typing import Any, Final
 
 from pinakes.imaging import colors, directories, geometry, ome, regions
 from pinakes.imaging.bytesources import ByteSource, NeedsWhole
-from pinakes.imaging.closing import Closing
 from pinakes.imaging.directories import Directory, Tiff
 from pinakes.imaging.segments import Pages, StoredPicture
 from pinakes.imaging.source import (
@@ -27,11 +26,9 @@ from pinakes.imaging.source import (
     Pixels,
     Rect,
     Size,
-    StoredTile,
     Unreadable,
 )
-from pinakes.imaging.splicing import Splicer
-from pinakes.imaging.tilemap import TileMap
+from pinakes.imaging.splicing import SplicedLevels, Splicer
 
 _REDUCED: Final = 1
 """Of the field NewSubfileType: a smaller copy of another picture of the file."""
@@ -86,7 +83,7 @@ def open_distant(
     return pyramid
 
 
-class TiffPyramid(Closing):
+class TiffPyramid(SplicedLevels):
     """An open TIFF file. An ImageSource; owns the files it is given.
 
     only_plain: whether NeedsWhole is raised for what does not lie in plain tiles that are all there.
@@ -120,16 +117,6 @@ class TiffPyramid(Closing):
         whole = geometry.whole(picture.size)
         geometry.check_region(whole, picture.size, picture.size, self._limits)
         return picture.read(whole)
-
-    def stored_tile(self, level: int, column: int, row: int) -> StoredTile | None:
-        """As ImageSource says: of the first frame."""
-        splicer = self._splicer(level)
-        return None if splicer is None else splicer.stored_tile(column, row)
-
-    def tile_map(self, level: int) -> TileMap | None:
-        """As MappedSource says: of the first frame."""
-        splicer = self._splicer(level)
-        return None if splicer is None else splicer.map()
 
     def close(self) -> None:
         """Closes the file; more than once is once."""

@@ -19,7 +19,6 @@ from PIL import Image
 from pinakes.imaging import pyramids, regions
 from pinakes.imaging.alone import FORMATS, Alone, asked
 from pinakes.imaging.alone import GENERIC as GENERIC
-from pinakes.imaging.closing import Closing
 from pinakes.imaging.directories import Directory, Tiff
 from pinakes.imaging.segments import Pages, StoredPicture
 from pinakes.imaging.source import (
@@ -31,11 +30,9 @@ from pinakes.imaging.source import (
     Pixels,
     Rect,
     Size,
-    StoredTile,
     Unreadable,
 )
-from pinakes.imaging.splicing import Splicer
-from pinakes.imaging.tilemap import TileMap
+from pinakes.imaging.splicing import SplicedLevels, Splicer
 
 _PLAIN_TILES: Final = {"aperio", GENERIC}
 """Those whose levels are directories of the TIFF file, tile for tile."""
@@ -68,7 +65,7 @@ def open_slide(path: Path, limits: Limits = DEFAULT_LIMITS) -> "Slide":
         raise
 
 
-class Slide(Closing):
+class Slide(SplicedLevels):
     """An open slide. An ImageSource; owns what it is given."""
 
     def __init__(self, alone: "Alone", limits: Limits) -> None:
@@ -108,16 +105,6 @@ class Slide(Closing):
         except Unreadable:
             self._open_again()
             raise
-
-    def stored_tile(self, level: int, column: int, row: int) -> StoredTile | None:
-        """As ImageSource says."""
-        splicer = self._splicer(level)
-        return None if splicer is None else splicer.stored_tile(column, row)
-
-    def tile_map(self, level: int) -> TileMap | None:
-        """As MappedSource says."""
-        splicer = self._splicer(level)
-        return None if splicer is None else splicer.map()
 
     def close(self) -> None:
         """Closes the file; more than once is once."""

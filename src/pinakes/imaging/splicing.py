@@ -8,12 +8,14 @@ RGB get that marker, and whatever a viewer could take for another colour space i
 Note 2; ITU-T T.81, annex B; ITU-T T.872, 6.5.3 (the Adobe marker).
 """
 
+from abc import abstractmethod
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pinakes.imaging import directories
+from pinakes.imaging.closing import Closing
 from pinakes.imaging.directories import Directory, Tiff
 from pinakes.imaging.source import Size, StoredTile, Unreadable
 from pinakes.imaging.tilemap import MOST_TILE_BYTES, MOST_TILES, Splice, TileMap
@@ -145,6 +147,24 @@ class Splicer:
         elif self._photometric == _YCBCR and not _is_taken_for_ycbcr(head):
             return None
         return Splice(stored[: head.length], insertion)
+
+
+class SplicedLevels(Closing):
+    """Base of sources of which some levels have tiles that can be given away as they are."""
+
+    @abstractmethod
+    def _splicer(self, level: int) -> Splicer | None:
+        """Of a level; None for one without. Raises IndexError for one that is not there."""
+
+    def stored_tile(self, level: int, column: int, row: int) -> StoredTile | None:
+        """As ImageSource says: of the first frame."""
+        splicer = self._splicer(level)
+        return None if splicer is None else splicer.stored_tile(column, row)
+
+    def tile_map(self, level: int) -> TileMap | None:
+        """As MappedSource says: of the first frame."""
+        splicer = self._splicer(level)
+        return None if splicer is None else splicer.map()
 
 
 def splicer_of(tiff: Tiff, directory: Directory) -> Splicer | None:
