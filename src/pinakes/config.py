@@ -193,6 +193,9 @@ class Settings(BaseSettings):
     analysis_processes: PositiveInt | None = Field(
         None, le=64, description="Processes that compute one prediction. Default: one a core, at most 4."
     )
+    analysis_runs: PositiveInt = Field(
+        2, le=1000, description="Predictions that are computed at once, over all workers; more for more machines."
+    )
     analysis_memory_bytes: ByteSize = Field(
         ByteSize(4096 * MIB), ge=512 * MIB, description="Address space that each of these may take, in bytes."
     )

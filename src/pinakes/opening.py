@@ -22,8 +22,7 @@ from pinakes.core.imports.transfer import ImportLimits
 from pinakes.core.presigned.signatures import KeyPair
 from pinakes.core.slides.uploads import UploadOptions
 from pinakes.failures import Failed
-from pinakes.imaging import scratch
-from pinakes.imaging.analysis.process import SCRATCH, AnalysisBounds, AnalysisProcess
+from pinakes.imaging.analysis.process import AnalysisBounds, AnalysisProcess
 from pinakes.imaging.decoding.pool import DecodingPool
 from pinakes.imaging.decoding.requests import Bounds
 
@@ -141,13 +140,14 @@ def _decoder(settings: Settings) -> DecodingPool:
 
 
 def _analysis(settings: Settings) -> AnalysisOptions:
-    scratch.sweep(SCRATCH)  # of workers that were killed
     bounds = AnalysisBounds(
         memory_bytes=int(settings.analysis_memory_bytes),
         seconds=settings.analysis_seconds,
         uses_gpu=settings.analysis_gpu,
     )
-    return AnalysisOptions(partial(AnalysisProcess.start, bounds), settings.analysis_process_count)
+    return AnalysisOptions(
+        partial(AnalysisProcess.start, bounds), settings.analysis_process_count, settings.analysis_runs
+    )
 
 
 def _s3_options(settings: Settings) -> S3Options:

@@ -181,7 +181,8 @@ def assemble(
     runs = Runs(database, jobs, clock)
     models = Models(database, content, caches / "models", clock)
     analyser = None if analysis is None else SlideAnalyser(database, content, annotations, models, clock, analysis)
-    jobs.register(Predictions(database, annotations, clock, analyser=analyser).kind)
+    most_running = 1 if analysis is None else analysis.most_running
+    jobs.register(Predictions(database, annotations, clock, analyser=analyser, most_running=most_running).kind)
     machines = Machines(database, images, clock)
     tags = Tags(database, clock, reserved_tags)
     limits = import_limits or ImportLimits()

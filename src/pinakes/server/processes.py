@@ -23,8 +23,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from functools import partial
-from multiprocessing.synchronize import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces, Loops
@@ -40,6 +39,9 @@ from pinakes.opening import OpeningFailed
 from pinakes.server import application
 from pinakes.server.jobworkers import JobWorkers
 from pinakes.web.faults import log_fault
+
+if TYPE_CHECKING:
+    from ctypes import c_byte
 
 log = logging.getLogger(__package__)
 
@@ -67,7 +69,7 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = None) 
     listener = _listen(settings.host, settings.port)
     address = _address(settings.host, listener)
     multiprocessing.set_start_method("spawn", force=True)
-    stopping = multiprocessing.Event()
+    stopping = multiprocessing.RawValue("b", 0)  # without a lock, which a worker that is killed could keep
     server = _Server(listener, settings, stopping)
     job_workers = JobWorkers(settings)
 
@@ -100,14 +102,14 @@ def _check(settings: Settings) -> None:
 class _Server(MPServer):
     """Granian's supervisor with a listening socket of ours, which is given to every worker.
 
-    stopping: set when it is told to stop, for answers that would otherwise go on.
+    stopping: made 1 when it is told to stop, for answers that would otherwise go on.
     """
 
     _shd: Any
     _sfd: Any
     _sso: Any
 
-    def __init__(self, listener: socket.socket, settings: Settings, stopping: Event) -> None:
+    def __init__(self, listener: socket.socket, settings: Settings, stopping: "c_byte") -> None:
         host, port = listener.getsockname()[:2]
         super().__init__(
             "pinakes",
@@ -134,7 +136,7 @@ class _Server(MPServer):
         self._shd = SocketHolder(self._sfd, False, _BACKLOG)  # type: ignore[call-arg]
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
-        self._stopping.set()
+        self._stopping.value = 1
         super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
@@ -209,13 +211,13 @@ def _allow_open_files() -> None:
 # -- A worker -----------------------------------------------------------------------------------------------------
 
 
-def _load(settings: Settings, parent_pid: int, stopping: Event) -> ASGIApp:
+def _load(settings: Settings, parent_pid: int, stopping: "c_byte") -> ASGIApp:
     """The first thing a worker does: tie its life to the parent's, then build the application."""
     kinship.die_with(parent_pid)
     kinship.leave_terminal()
     logs.hide_messages()
     try:
-        return application.build(settings, stopping.is_set)
+        return application.build(settings, lambda: bool(stopping.value))
     except (OpeningFailed, PinakesError) as exc:
         log.error("the worker cannot start: %s", exc)
     except Exception as error:

@@ -41,8 +41,10 @@ class EventStream(Response):
                 await self._send_watched(receive, send)
             await send({"type": "http.response.body", "body": b""})
         finally:
-            await self._events.aclose()
-            self._on_close()
+            try:
+                await self._events.aclose()
+            finally:
+                self._on_close()
 
     async def _send_watched(self, receive: Receive, send: Send) -> None:
         """Returns at the end of the events, or when the client has left."""

@@ -18,7 +18,9 @@ from pinakes.imaging.source import Unreadable
 from tests.contracts.native.conftest import Client, World
 from tests.core.analysis.making import put_slide
 from tests.core.analysis.pretending import Pretender, Stage
+from tests.core.namespaces.making import SYSTEM
 from tests.core.slides.working import attempt, begin, work_off
+from tests.statements import counted_statements
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite-disk"], indirect=True)  # tests/core/analysis runs on both
 
@@ -74,7 +76,13 @@ def test_a_run_is_started_looked_at_and_its_result_tells_where_it_comes_from(
     assert (done["state"], done["tiles_done"], done["tiles_total"], done["seconds_left"]) == ("done", 40, 40, None)
     result = done["result"]
     assert result["annotation"] == 1
-    assert result["model"] == {"name": "pretended", "version": "1.0", "sha256": None, "kind": "classical"}
+    assert result["model"] == {
+        "name": "pretended",
+        "version": "1.0",
+        "sha256": None,
+        "files_sha256": None,
+        "kind": "classical",
+    }
     assert slide.content is not None
     assert result["input_sha256"] == slide.content.digest
     assert set(result) == {
@@ -90,7 +98,7 @@ def test_the_stage_and_how_far_it_is_are_told_while_it_runs(
     seen: list[Any] = []
 
     def look(_: Pretender, first: int, __: int) -> None:
-        if first >= 20 and not seen:
+        if first >= 20:
             with archive.database.read() as connection:
                 found = results.find(connection, slide.id, run["id"])
                 assert found is not None
@@ -98,7 +106,7 @@ def test_the_stage_and_how_far_it_is_are_told_while_it_runs(
 
     stage.on_score = look
     work_off(archive)
-    ((found, left),) = seen
+    found, left = seen[0]
     assert (found.stage.name, found.tiles_total) == ("ANNOTATION", 40)
     assert 0 < found.tiles_done < 40
     assert found.tiles_per_second > 0
@@ -208,6 +216,37 @@ def test_a_stream_ends_with_its_slide(
     assert pat.get(path).status_code == 404
 
 
+def test_a_stream_ends_with_its_token(
+    archive: Archive, pat: Client, slide: Slide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native_runs, "_LOOK_SECONDS", 0.05)
+    path = f"/images/{slide.id}/runs/{started(pat, slide)['id']}/events"
+
+    async def follow() -> str:
+        following = asyncio.create_task(pat._request("GET", path, {}))
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(archive.users.set_active, SYSTEM, "pat", False)
+        return (await following).text
+
+    assert [name for name, _ in events_of(pat.loop.run_until_complete(follow()))] == ["progress"]
+
+
+def test_one_user_leaves_streams_to_others(
+    archive: Archive, pat: Client, slide: Slide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native_runs, "_MOST_STREAMS_OF_USER", 1)
+    monkeypatch.setattr(native_runs, "_LOOK_SECONDS", 0.05)
+    path = f"/images/{slide.id}/runs/{started(pat, slide)['id']}/events"
+
+    async def follow() -> list[int]:
+        following = [asyncio.create_task(pat._request("GET", path, {})) for _ in range(2)]
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(work_off, archive)
+        return sorted([(await one).status_code for one in following])
+
+    assert pat.loop.run_until_complete(follow()) == [200, 503]
+
+
 # -- A study ------------------------------------------------------------------------------------------------------
 
 
@@ -220,17 +259,49 @@ def test_a_study_is_started_as_far_as_it_can_be(
     started(pat, slides[1])
     kind = archive.jobs.kinds[prediction.PREDICT]
     monkeypatch.setitem(archive.jobs._kinds, prediction.PREDICT, replace(kind, most_per_user=3))
-    done = pat.post("/studies/S-1/runs", json={}).json()
+    done = pat.post("/study-runs", json={"study": "S-1"}).json()
     assert [run["image_id"] for run in done["started"]] == [slides[0].id, slides[2].id]
-    assert [one["image_id"] for one in done["not_started"]] == [slides[1].id, slides[3].id, slides[4].id]
-    reasons = [one["reason"] for one in done["not_started"]]
-    assert reasons[0] == "A prediction is already queued or running."
-    assert reasons[1] == reasons[2] == "Too many jobs are waiting or running; let some end, or cancel them."
+    assert [one["image_id"] for one in done["not_started"]] == [slides[3].id, slides[4].id]
+    reason = "Too many jobs are waiting or running; let some end, or cancel them."
+    assert [one["reason"] for one in done["not_started"]] == [reason] * 2
 
 
-@pytest.mark.parametrize("study", ["S-9", "%00", "x" * 256, "%ff", "x" * 5000])
-def test_a_study_nobody_has_is_refused(pat: Client, slide: Slide, study: str) -> None:
-    assert pat.post(f"/studies/{study}/runs", json={}).status_code in (400, 404)
+def test_asking_again_goes_on_until_all_of_a_study_are_predicted(
+    archive: Archive, pat: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slides = [slide_of(archive, pat, "2023/17") for _ in range(5)]
+    kind = archive.jobs.kinds[prediction.PREDICT]
+    monkeypatch.setitem(archive.jobs._kinds, prediction.PREDICT, replace(kind, most_per_user=2))
+
+    def ask(**more: object) -> list[int]:
+        started = [
+            run["image_id"] for run in pat.post("/study-runs", json={"study": "2023/17", **more}).json()["started"]
+        ]
+        for _ in started:
+            work_off(archive)
+        return started
+
+    ids = [slide.id for slide in slides]
+    assert [ask() for _ in range(4)] == [ids[:2], ids[2:4], ids[4:], []]
+    assert [ask(again=True) for _ in range(3)] == [ids[:2], ids[2:4], [ids[4], ids[0]]]
+
+
+def test_to_start_a_study_takes_as_many_statements_a_slide_however_large_it_is(archive: Archive, pat: Client) -> None:
+    def statements(study: str, count: int) -> float:
+        for _ in range(count):
+            slide_of(archive, pat, study)
+        with counted_statements(archive.database.engine) as counted:
+            pat.post("/study-runs", json={"study": study})
+        return len(counted) / count
+
+    assert statements("large", 12) <= statements("small", 3)
+
+
+@pytest.mark.parametrize("study", ["S-9", "\0", "x" * 256, "\ud800", "x" * 5000, "", None, 5])
+def test_a_study_nobody_has_is_refused(pat: Client, slide: Slide, study: object) -> None:
+    content = json.dumps({"study": study}).encode()
+    answer = pat.post("/study-runs", content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == (404 if study == "S-9" else 400)
 
 
 # -- What is refused ----------------------------------------------------------------------------------------------
@@ -249,9 +320,9 @@ def test_runs_are_for_those_who_may_see_the_slide(
         ("GET", f"/images/{slide.id}/runs/{run['id']}/events"),
         ("POST", f"/images/{slide.id}/runs"),
         ("POST", f"/images/{slide.id}/runs/current/cancel"),
-        ("POST", "/studies/S-1/runs"),
+        ("POST", "/study-runs"),
     ):
-        body: dict[str, Any] = {"json": {}} if method == "POST" else {}
+        body: dict[str, Any] = {"json": {"study": "S-1"} if path == "/study-runs" else {}} if method == "POST" else {}
         assert nobody.request(method, path, **body).status_code == 401, path
         assert other.request(method, path, **body).status_code == 404, path
         assert machinist.request(method, path, **body).status_code == 403, path

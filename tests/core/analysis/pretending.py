@@ -18,10 +18,10 @@ SQUARE = Outline((0.0, 640.0, 640.0, 0.0), (0.0, 0.0, 64.004, 64.004))
 MODEL = Loaded("pretended", "1.0", None, "classical", 64, 0.5, ("score, any unit",), 0, None)
 
 
-def begun(tiles: int) -> Begun:
+def begun(tiles: int, model: Loaded = MODEL) -> Begun:
     packed = b"".join(TILE.pack(64 * number, 0, 64, 64, 1.0) for number in range(tiles))
     return Begun(
-        model=MODEL,
+        model=model,
         size=(64 * max(1, tiles), 64),
         mpp=(0.5, 0.5),
         area_px=4096.0 * tiles,
@@ -36,12 +36,14 @@ def begun(tiles: int) -> Begun:
 
 @dataclass
 class Stage:
-    """What all of them share. tiles: of every slide.   on_score: called before some tiles are scored, by their thread.
+    """What all of them share. tiles: of every slide.   model: which they say they have.
 
+    on_score: called before some tiles are scored, by their thread.
     scored: what was asked for, as first tile and count.   choices: which models were asked for.
     """
 
     tiles: int = 40
+    model: Loaded = MODEL
     on_score: Callable[["Pretender", int, int], None] = lambda *_: None
     on_begin: Callable[["Pretender", Path], None] = lambda *_: None
     scored: list[tuple[int, int]] = field(default_factory=list)
@@ -72,7 +74,7 @@ class Pretender:
 
     def begin(self, path: Path) -> Begun:
         self._stage.on_begin(self, path)
-        return begun(self._stage.tiles)
+        return begun(self._stage.tiles, self._stage.model)
 
     def score(self, first: int, count: int, *, then: int | None = None) -> bytes:
         assert 0 <= first < first + count <= self._stage.tiles

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -12,28 +13,33 @@ from sqlalchemy import select
 from pinakes.core import audit
 from pinakes.core.actor import Actor
 from pinakes.core.analysis import packing
-from pinakes.core.analysis.models import BUILT_IN, Model
+from pinakes.core.analysis.models import BUILT_IN, BUILT_IN_REF, Model
+from pinakes.core.annotations import reading
 from pinakes.core.archive import Archive
 from pinakes.core.content.verify import verify
 from pinakes.core.db.schema import events
 from pinakes.core.errors import InvalidFields, ModelExists, ModelUnknown, NotAllowed, WrongState
 from pinakes.core.slides.records import Slide
+from pinakes.core.slides.states import RunState
+from pinakes.imaging.analysis.cellularity import Cellularity
 from pinakes.imaging.analysis.manifest import ModelInvalid
 from pinakes.imaging.analysis.requests import Executable
-from tests.core.analysis.making import stages, told
-from tests.core.analysis.pretending import Stage
-from tests.core.slides.working import work_off
+from tests.core.analysis.making import document, stages, told
+from tests.core.analysis.pretending import MODEL, Pretender, Stage
+from tests.core.slides.working import attempt, begin, take_over, work_off
 
 OPERATOR = Actor("cli", is_staff=True)
 
 
-def write_model(folder: Path, version: str = "1.0", program: bytes = b"#!/bin/sh\n") -> Path:
+def write_model(
+    folder: Path, version: str = "1.0", program: bytes = b"#!/bin/sh\n", weights: bytes = b"weights"
+) -> Path:
     """A directory with a model that is a program."""
     folder.mkdir()
     (folder / "score.sh").write_bytes(program)
     (folder / "score.sh").chmod(0o755)
     (folder / "lib").mkdir()
-    (folder / "lib" / "weights.bin").write_bytes(b"weights")
+    (folder / "lib" / "weights.bin").write_bytes(weights)
     manifest = {
         "kind": "executable",
         "name": "invented",
@@ -44,7 +50,7 @@ def write_model(folder: Path, version: str = "1.0", program: bytes = b"#!/bin/sh
         "mpp": 0.5,
         "classes": [{"name": "High", "colour": [1, 2, 3]}],
         "command": ["score.sh"],
-        "files": {"lib/weights.bin": hashlib.sha256(b"weights").hexdigest()},
+        "files": {"lib/weights.bin": hashlib.sha256(weights).hexdigest()},
     }
     (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
     return folder
@@ -169,6 +175,48 @@ def test_a_run_whose_model_was_removed_fails_and_says_so(
     work_off(archive)
     assert stages(archive.slides.find(ana, slide.uid)) == "Failed Pending Pending"
     assert told(archive, ana, slide)[-1].endswith("The model invented@1.0 is not installed any more.")
+
+
+def test_a_model_of_the_same_name_with_other_files_does_not_go_on_with_a_run(
+    archive: Archive, ana: Actor, slide: Slide, stage: Stage, model: Model, tmp_path: Path
+) -> None:
+    def die(_: Pretender, first: int, __: int) -> None:
+        if first > 20:
+            raise KeyboardInterrupt
+
+    stage.on_score = die
+    stage.model = msgspec.structs.replace(MODEL, name="invented", sha256=model.sha256, kind="executable")
+    archive.analysis.start(ana, slide.id, model.ref)
+    claim = begin(archive)
+    with pytest.raises(KeyboardInterrupt):
+        attempt(archive, claim).run()
+    archive.models.remove(OPERATOR, model.ref)
+    other = archive.models.add(OPERATOR, write_model(tmp_path / "other", weights=b"other weights"))
+    assert other.sha256 == model.sha256
+    stage.on_score = lambda *_: None
+    attempt(archive, take_over(archive, claim)).run()
+    (run,) = archive.analysis.list(ana, slide.id)
+    assert (run.state, run.error) == (RunState.FAILED, "The model invented@1.0 is another one than when the run began.")
+    archive.analysis.start(ana, slide.id, other.ref)
+    work_off(archive)
+    run = archive.analysis.list(ana, slide.id)[0]
+    assert run.result is not None
+    assert run.result.model_digest == other.digest
+    attributes = dict(reading.read([document(archive, ana, slide)]).layers[0].attributes)
+    assert (attributes["Weights SHA-256"], attributes["Model SHA-256"]) == (other.sha256, other.digest)
+
+
+def test_what_is_built_in_goes_by_the_name_that_is_shown_too(archive: Archive) -> None:
+    identity = Cellularity.identity
+    assert f"{identity.name}@{identity.version}" == BUILT_IN_REF
+    assert archive.models.find(BUILT_IN_REF) is None
+
+
+def test_two_defaults_at_once_leave_one(archive: Archive, model: Model, tmp_path: Path) -> None:
+    other = archive.models.add(OPERATOR, write_model(tmp_path / "other", version="2.0"))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda ref: archive.models.use(OPERATOR, ref), [model.ref, other.ref] * 8))
+    assert sorted(one.is_default for one in archive.models.list()) == [False, True]
 
 
 def test_what_operators_do_to_models_is_in_the_trail(archive: Archive, model: Model) -> None:

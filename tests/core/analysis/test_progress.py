@@ -40,7 +40,11 @@ def test_it_is_told_at_most_every_ten_seconds_and_every_tenth() -> None:
         said.append(progress.news())
     told = [line for line in said if line]
     assert len(told) == 10
-    assert told[0] == "100 of 1000 tiles are scored, 10.0 per second."
+    assert told[0] == "100 of 1000 tiles are scored, 10.0 per second; 90 s left."
+    slow = Progress(1_000_000, 0, clock)
+    clock.now += 601
+    slow.advance(601)
+    assert slow.news() == "601 of 1000000 tiles are scored, 1.0 per second; 277.6 h left."
     fast = Progress(1000, 0, clock)
     for _ in range(10):
         clock.now += 0.5

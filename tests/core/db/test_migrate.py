@@ -196,6 +196,32 @@ def test_contents_that_were_there_before_descriptions_wait_to_be_read(
     assert tuple(job) == ("ingest", "queued", None, 0, 7)
 
 
+def test_ids_of_runs_that_are_gone_are_not_given_again_after_their_table_was_made_anew(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert = (
+        "INSERT INTO runs (uid, image_id, state, job_id, starter_id, created_at)"
+        " VALUES ('{}', 1, 'done', NULL, 1, 5) RETURNING id"
+    )
+    with monkeypatch.context() as before:
+        before.setattr(migrate, "REVISION", "0004")
+        migrate.migrate(database)
+    with database.write() as transaction:
+        for statement in (
+            "INSERT INTO users (id, name, name_folded, email, email_folded, kinds, is_staff, is_active, created_at,"
+            " uid) VALUES (1, 'ana', 'ana', 'a@b', 'a@b', 'slide', FALSE, TRUE, 5, 'u')",
+            "INSERT INTO images (id, uid, kind, name, author_id, visibility, created_at, modified_at)"
+            " VALUES (1, 'i', 'slide', 'a.svs', 1, 'private', 5, 5)",
+        ):
+            transaction.execute(text(statement))
+        for uid in "abc":
+            last = transaction.execute(text(insert.format(uid))).scalar_one()
+        transaction.execute(text("DELETE FROM runs WHERE uid <> 'a'"))
+    migrate.migrate(database)
+    with database.write() as transaction:
+        assert transaction.execute(text(insert.format("d"))).scalar_one() == last + 1
+
+
 def test_the_revision_of_the_program_is_the_newest_there_is() -> None:
     assert max(migrate._known_revisions()) == migrate.REVISION
 

@@ -75,6 +75,16 @@ def test_who_was_served_the_longest_time_ago_comes_first(database: Database, job
     assert chosen(database, most=1, served={("copy", 1): 7.0, ("copy", 2): 8.0}) == [of_anna]
 
 
+def test_a_user_with_many_waiting_jobs_hides_nobody(database: Database, clock: MovableClock, jobs: Jobs) -> None:
+    generous = Jobs(database, clock)
+    generous.register(replace(COPY, most_per_user=1000))
+    with database.write() as transaction:
+        for _ in range(600):
+            generous.enqueue(transaction, Actor("test", user_id=1), COPY.name, {})
+    of_ben = enqueue(database, jobs, 2)
+    assert of_ben in chosen(database)
+
+
 def test_only_the_attempt_that_has_the_job_may_write(database: Database, jobs: Jobs) -> None:
     job_id = enqueue(database, jobs, 1)
     first = claim(database, job_id, "w1")

@@ -15,16 +15,18 @@ from pinakes.core.jobs.claims import Claim
 from pinakes.core.jobs.jobs import Jobs
 from pinakes.core.jobs.kinds import JobCancelled, JobState
 
-_WAITING = select(job_table.c.id).where(
-    job_table.c.state == JobState.QUEUED.value, job_table.c.kind != reading.JOB_KIND
+_WAITING = (
+    select(job_table.c.id)
+    .where(job_table.c.state == JobState.QUEUED.value, job_table.c.kind != reading.JOB_KIND)
+    .order_by(job_table.c.id)
 )
 
 
 def begin(archive: Archive, jobs: Jobs | None = None) -> Claim:
-    """Give the one job that waits to a worker; jobs: with other kinds than the archive's own."""
+    """Give the job that has waited longest to a worker; jobs: with other kinds than the archive's own."""
     known = jobs or archive.jobs
     with archive.database.write() as transaction:
-        (job_id,) = transaction.execute(_WAITING).scalars()
+        job_id, *_ = transaction.execute(_WAITING).scalars()
         job = records.hold(transaction, job_id)
         assert job is not None
         claim = claims.claim(transaction, job, "a worker", archive.clock())
@@ -52,7 +54,7 @@ def attempt(archive: Archive, claim: Claim, jobs: Jobs | None = None) -> Attempt
 
 
 def work_off(archive: Archive, jobs: Jobs | None = None) -> None:
-    """Do the one job that waits, from beginning to end."""
+    """Do the job that has waited longest, from beginning to end."""
     attempt(archive, begin(archive, jobs), jobs).run()
 
 

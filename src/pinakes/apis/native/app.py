@@ -126,7 +126,7 @@ def create(context: ApiContext) -> ASGIApp:
         Operation("POST", "/images/{image_id}/view-links", view_links.create, "view-links", 201),
         Operation("GET", "/images/{image_id}/events", images.events, "images"),
         *annotations.operations("/images/{image_id}/annotations"),
-        *runs.operations("/images/{image_id}/runs", "/studies/{study}/runs"),
+        *runs.operations("/images/{image_id}/runs", "/study-runs"),
     ]
     api = new_api()
     added = add(api, table, context.bridge)

@@ -1,5 +1,8 @@
 """From a request to the actor who makes it: by a token in a header, or by a session's cookie (`web.callers`)."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from starlette.requests import Request
 
 from pinakes.core.access.guard import require_scope
@@ -9,6 +12,8 @@ from pinakes.web import callers
 
 API_NAME = "native"
 _KEY = "pinakes.native.actor"
+
+R = TypeVar("R")
 
 
 class Callers(callers.PageCallers):
@@ -29,6 +34,11 @@ class Callers(callers.PageCallers):
         if known is None:
             known = request.scope[_KEY] = super().actor(request)
         return known
+
+    async def read_anew(self, request: Request, operation: Callable[[Actor], R]) -> R:
+        """`read` for an answer that goes on: whoever asks is looked up again, as a token may end meanwhile."""
+        request.scope.pop(_KEY, None)
+        return await self.read(request, operation)
 
 
 def reading_machines(actor: Actor) -> Actor:

@@ -344,7 +344,11 @@ def _progress(shown: SeenRun) -> dict[str, Any]:
 
 def _result(shown: Provenance) -> runs.RunResult:
     model = runs.RunModel(
-        name=shown.model_name, version=shown.model_version, sha256=shown.model_sha256, kind=shown.model_kind
+        name=shown.model_name,
+        version=shown.model_version,
+        sha256=shown.model_sha256,
+        files_sha256=shown.model_digest,
+        kind=shown.model_kind,
     )
     return runs.RunResult(
         annotation=shown.annotation_number,

@@ -51,11 +51,13 @@ _MOST_BATCH_TILES: Final = 4096
 class AnalysisOptions:
     """start: starts a process that analyses, which ends when the calling thread does; raises OSError.
 
-    processes: how many a run has.   batch_seconds: about how long all of them together take for a batch of each.
+    processes: how many a run has.   most_running: how many runs are computed at once, over all workers.
+    batch_seconds: about how long all processes together take for a batch of each.
     """
 
     start: Callable[[ModelChoice], Computing]
     processes: int
+    most_running: int = 2
     batch_seconds: float = 1.0
 
 
@@ -96,14 +98,15 @@ class SlideAnalyser:
         digest = self._digest_of(run.image_id)
         with self._database.read() as connection:
             settled = plans.find(connection, run.id)
-        choice = self._choice(run, settled)
+        model = self._model(run, settled)
         with ExitStack() as stack:
-            path = stack.enter_context(self._content.local_copy(digest))
-            team = stack.enter_context(self._team(choice, prediction.work))
+            path = stack.enter_context(self._content.local_copy(digest, check=prediction.work.check))
+            team = stack.enter_context(self._team(self._choice(model), prediction.work))
             begun = team.begin(path)
             prediction.finish(Stage.TISSUE_AREA, tissue_area_mm2=begun.area_mm2)
-            plan = self._plan(prediction.work, run, team, begun, digest, settled)
-            if settled is None:
+            plan = settled
+            if plan is None or not self._is_still(plan, run, begun):
+                plan = self._plan(prediction.work, run, team, begun, digest, model)
                 prediction.tell(Stage.TILING, f"{plan.tiles} of {begun.tiles_total} tiles have enough tissue.")
             prediction.finish(Stage.TILING)
             scores = self._score(prediction, run, team, plan)
@@ -119,26 +122,25 @@ class SlideAnalyser:
 
     # -- The model -------------------------------------------------------------------------------------------------
 
-    def _choice(self, run: Run, settled: Plan | None) -> ModelChoice:
-        """Which model a run uses; once that is settled, it is no other."""
-        model = self._model(run, settled)
-        if model is None:
-            return Classical()
-        if settled is not None and model.sha256 != settled.model_sha256:
-            raise JobFailed(f"The model {model.ref} is another one than when the run began.")
-        kind = OnnxModel if model.kind == "onnx" else Executable
-        return kind(str(self._models.unpacked(model)), model.sha256)
-
     def _model(self, run: Run, settled: Plan | None) -> Model | None:
-        """None for what is built in."""
+        """Which model a run uses; once that is settled, it is no other. None for what is built in."""
         if settled is not None and settled.is_built_in:
             return None
         if run.model is None:
             return self._models.default()
         try:
-            return self._models.find(run.model)
+            model = self._models.find(run.model)
         except ModelUnknown:
             raise JobFailed(f"The model {run.model} is not installed any more.") from None
+        if model is not None and settled is not None and model.digest != settled.model_digest:
+            raise JobFailed(f"The model {model.ref} is another one than when the run began.")
+        return model
+
+    def _choice(self, model: Model | None) -> ModelChoice:
+        if model is None:
+            return Classical()
+        kind = OnnxModel if model.kind == "onnx" else Executable
+        return kind(str(self._models.unpacked(model)), model.sha256)
 
     def _team(self, choice: ModelChoice, work: Work) -> Team:
         started: list[Computing] = []
@@ -153,24 +155,30 @@ class SlideAnalyser:
 
     # -- The plan --------------------------------------------------------------------------------------------------
 
-    def _plan(self, work: Work, run: Run, team: Team, begun: Begun, digest: str, settled: Plan | None) -> Plan:
-        """What an earlier attempt settled, unless this is another version of Pinakes; else a new plan, now kept."""
-        if settled is not None and settled.software_version == __version__:
-            return settled
-        model = begun.model
+    def _is_still(self, settled: Plan, run: Run, begun: Begun) -> bool:
+        """Whether this version of Pinakes, with the libraries of this machine, finds the tiles that were settled."""
+        with self._database.read() as connection:
+            return settled.software_version == __version__ and plans.tiles(connection, run.id) == begun.tiles
+
+    def _plan(self, work: Work, run: Run, team: Team, begun: Begun, digest: str, model: Model | None) -> Plan:
+        """A new plan, which is kept."""
+        loaded = begun.model
+        width, height = begun.size
         plan = Plan(
-            model.name,
-            model.version,
-            model.sha256,
-            model.kind,
-            digest,
-            __version__,
-            *begun.size,
-            begun.tiles_count,
-            self._batch_tiles(team, begun.tiles_count),
-            model.columns,
-            model.heat_column,
-            model.heat_range,
+            model_name=loaded.name,
+            model_version=loaded.version,
+            model_sha256=loaded.sha256,
+            model_digest=None if model is None else model.digest,
+            model_kind=loaded.kind,
+            input_digest=digest,
+            software_version=__version__,
+            width=width,
+            height=height,
+            tiles=begun.tiles_count,
+            batch_tiles=self._batch_tiles(team, begun.tiles_count),
+            columns=loaded.columns,
+            heat_column=loaded.heat_column,
+            heat_range=loaded.heat_range,
         )
         with self._database.write() as transaction:
             work.fence(transaction)
@@ -231,6 +239,7 @@ class SlideAnalyser:
             model_name=plan.model_name,
             model_version=plan.model_version,
             model_sha256=plan.model_sha256,
+            model_digest=plan.model_digest,
             model_kind=plan.model_kind,
             input_digest=plan.input_digest,
             parameters=document.parameters_of(begun),

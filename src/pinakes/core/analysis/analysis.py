@@ -29,7 +29,7 @@ from pinakes.core.slides.runs import Runs
 from pinakes.core.text import check_text
 
 MOST_OF_STUDY: Final = 1000
-"""How many slides of a study are started at once; of more, the oldest."""
+"""How many slides of a study are started at once."""
 
 _GONE: Final = "The image is gone."
 
@@ -44,7 +44,7 @@ class NotStarted:
 
 @dataclass(frozen=True, slots=True)
 class StudyStart:
-    """What became of a study's slides, in the order of their ids."""
+    """What became of a study's slides that were to be started."""
 
     started: Sequence[SeenRun]
     not_started: Sequence[NotStarted]
@@ -75,36 +75,43 @@ class Analysis:
         """End the active run. Raises WrongState if there is none."""
         return self._newest(self._runs.stop(actor, ref).id)
 
-    def start_study(self, actor: Actor, study: str, model: str | None = None) -> StudyStart:
+    def start_study(self, actor: Actor, study: str, model: str | None = None, *, again: bool = False) -> StudyStart:
         """Queue a run of each slide of one of the laboratory's studies that the actor may see.
 
-        Those that cannot be started are left out and told of; once the user has as many as they may, all others are.
-        Raises InvalidFields, and StudyUnknown if there is no such slide.
+        Slides with an active run are left alone, and unless `again` is set those whose last run is done. Those come
+        first that were never predicted, then those whose last run is oldest. Once the user has as many runs as they
+        may, all others are told of as not started. Raises InvalidFields; StudyUnknown if there is no slide to be seen.
         """
         require_user(actor, Kind.SLIDE, Resource.IMAGE, Permission.WRITE)
         self._check_model(model)
         check_text("study", study)
         with self._database.read() as connection:
-            slides = records.of_study(connection, actor, study, self._clock(), most=MOST_OF_STUDY)
-        if not slides:
-            raise StudyUnknown
-        started: list[SeenRun] = []
-        refused: list[NotStarted] = []
+            now = self._clock()
+            if not records.has_study(connection, actor, study, now):
+                raise StudyUnknown
+            image_ids = records.to_predict(connection, actor, study, now, most=MOST_OF_STUDY, again=again)
+        reasons = self._start_each(actor, image_ids, model)
+        with self._database.read() as connection:
+            started = results.newest(connection, [image_id for image_id in image_ids if image_id not in reasons])
+        return StudyStart(started, [NotStarted(image_id, reason) for image_id, reason in reasons.items()])
+
+    def _start_each(self, actor: Actor, image_ids: Sequence[int], model: str | None) -> dict[int, str]:
+        """Why those could not be started that were not."""
+        reasons: dict[int, str] = {}
         full: str | None = None
-        for slide in slides:
-            reason = full
-            if full is None:
-                try:
-                    started.append(self._newest(self._runs.start(actor, slide.id, model=model).id))
-                    continue
-                except TooManyJobs as exc:
-                    full = reason = exc.message
-                except WrongState as exc:
-                    reason = exc.message
-                except ImageUnknown:
-                    reason = _GONE
-            refused.append(NotStarted(slide.id, reason or _GONE))
-        return StudyStart(started, refused)
+        for image_id in image_ids:
+            if full is not None:
+                reasons[image_id] = full
+                continue
+            try:
+                self._runs.start(actor, image_id, model=model)
+            except TooManyJobs as exc:
+                full = reasons[image_id] = exc.message
+            except WrongState as exc:
+                reasons[image_id] = exc.message
+            except ImageUnknown:
+                reasons[image_id] = _GONE
+        return reasons
 
     def list(
         self, actor: Actor, ref: str | int, *, before_id: int | None = None, most: int = 50

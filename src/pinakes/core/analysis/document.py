@@ -86,6 +86,8 @@ def _attributes(begun: Begun, plan: Plan) -> Iterator[tuple[str, str]]:
     yield "Kind", plan.model_kind
     if plan.model_sha256 is not None:
         yield "Weights SHA-256", plan.model_sha256
+    if plan.model_digest is not None:
+        yield "Model SHA-256", plan.model_digest
     for name, value in parameters_of(begun).items():
         yield name, _text(value)
     yield "Use", RESEARCH_ONLY

@@ -43,8 +43,12 @@ from pinakes.imaging.analysis.manifest import Manifest, ModelInvalid
 BUILT_IN: Final = "classical"
 """What is built in, where the name and version of a model would stand."""
 
+BUILT_IN_REF: Final = "cellularity@1.0"
+"""The same by the name and version that runs show: those of `imaging.analysis.cellularity`, which is slow to import."""
+
 _FOLDER_MODE: Final = 0o700
 _LOCK: Final = "lock"
+_CHANGES: Final = "models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ class Models:
         """Uninstall one; runs that wait for it will fail. Raises ModelUnknown, WrongState for the default."""
         _require_staff(actor)
         with self._database.write() as transaction:
+            transaction.lock(_CHANGES)
             model = _find(transaction, ref)
             if model.is_default:
                 raise WrongState("This model is the default: have another one used first.")
@@ -124,7 +129,8 @@ class Models:
         """Make one the default, or what is built in with BUILT_IN. Raises ModelUnknown."""
         _require_staff(actor)
         with self._database.write() as transaction:
-            model = None if ref == BUILT_IN else _find(transaction, ref)
+            transaction.lock(_CHANGES)
+            model = None if ref in (BUILT_IN, BUILT_IN_REF) else _find(transaction, ref)
             transaction.execute(_USE_NONE)
             if model is not None:
                 transaction.execute(_USE, {"model_id": model.id})
@@ -132,7 +138,7 @@ class Models:
 
     def find(self, ref: str) -> Model | None:
         """The model of that name and version; None for what is built in. Raises ModelUnknown."""
-        if ref == BUILT_IN:
+        if ref in (BUILT_IN, BUILT_IN_REF):
             return None
         with self._database.read() as connection:
             return _find(connection, ref)
@@ -152,7 +158,7 @@ class Models:
         folder = self._folder / model.digest
         try:
             with self._alone():
-                if not _is_of(folder, model):
+                if not _is_whole(folder, model):
                     self._unpack(model, folder)
         except OSError as exc:
             raise StorageFull("There is no room to unpack the model.") from exc
@@ -178,7 +184,7 @@ class Models:
         return model
 
     def _record(self, transaction: Transaction, actor: Actor, action: Action, model: Model | None) -> None:
-        detail = {} if model is None else {"sha256": model.sha256}
+        detail = {} if model is None else {"model": model.ref, "digest": model.digest}
         subject = "model:0" if model is None else f"model:{model.id}"
         audit.record(transaction, actor, self._clock(), Event(action, subject=subject, detail=detail))
 
@@ -240,9 +246,10 @@ def _pack(directory: Path, read: Manifest, upload: Upload) -> None:
     upload.finish()
 
 
-def _is_of(folder: Path, model: Model) -> bool:
-    """Whether a folder is there and has the model's own manifest, by which its other files are checked."""
+def _is_whole(folder: Path, model: Model) -> bool:
+    """Whether a folder has the model's own files, and no others: not what a crash left, or a program wrote there."""
     try:
+        manifest.read(folder)
         return (folder / manifest.FILE_NAME).read_text("utf-8") == model.manifest
-    except (OSError, UnicodeDecodeError):
+    except (ModelInvalid, OSError, UnicodeDecodeError):
         return False

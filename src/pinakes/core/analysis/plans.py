@@ -6,6 +6,7 @@ runs that have ended they are gone (`slides.run_records.end`).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 from sqlalchemy import bindparam, delete, func, insert, select, update
@@ -15,12 +16,16 @@ from pinakes.core.db.engine import Executor, Transaction
 from pinakes.core.db.query import Query
 from pinakes.core.db.schema import run_batches, run_plans, runs, versions
 
+_PAGE_BYTES: Final = 4 * 1024 * 1024
+"""Of scores that are read at once, where not all are wanted at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a run is to compute, settled once. All that another attempt needs to go on where one was cut off.
 
-    model_sha256: of its weights; None for one without.   input_digest: SHA-256 of the slide.
+    model_sha256: of its weights; None for one without.   model_digest: of all its files; None for what is built in.
+    input_digest: SHA-256 of the slide.
     width, height: of the slide, level 0.   tiles: how many are scored.   batch_tiles: how many of them at once.
     columns: what each number of a tile's row means.   heat_column: the one that a heat map shows.
     heat_range: its values for no and for full colour; None: from the least to the greatest.
@@ -29,6 +34,7 @@ class Plan:
     model_name: str
     model_version: str
     model_sha256: str | None
+    model_digest: str | None
     model_kind: str
     input_digest: str
     software_version: str
@@ -42,7 +48,7 @@ class Plan:
 
     @property
     def is_built_in(self) -> bool:
-        return self.model_kind == "classical"
+        return self.model_digest is None
 
     def batches(self) -> Iterator["Batch"]:
         """All batches, in order."""
@@ -68,6 +74,11 @@ class Kept:
     settled_at: Instant
     batches: int
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all tiles are scored."""
+        return self.batches * self.plan.batch_tiles >= self.plan.tiles
+
 
 _decoder = msgspec.json.Decoder(Plan)
 _INPUT = (
@@ -79,6 +90,17 @@ _INPUT = (
 _PLAN = select(run_plans.c.plan).where(run_plans.c.run_id == bindparam("run_id"))
 _TILES = select(run_plans.c.tiles).where(run_plans.c.run_id == bindparam("run_id"))
 _BATCHES = select(run_batches.c.number, run_batches.c.scores).where(run_batches.c.run_id == bindparam("run_id"))
+_SETTLED_BATCHES = (
+    select(run_batches.c.number, run_batches.c.scores)
+    .join(run_plans, run_plans.c.run_id == run_batches.c.run_id)
+    .where(
+        run_batches.c.run_id == bindparam("run_id"),
+        run_batches.c.number > bindparam("after"),
+        run_plans.c.created_at == bindparam("settled_at"),
+    )
+    .order_by(run_batches.c.number)
+    .limit(bindparam("most"))
+)
 _SETTLED_TILES = _TILES.where(run_plans.c.created_at == bindparam("settled_at"))
 _KEPT = (
     select(
@@ -138,6 +160,19 @@ def settled_tiles(connection: Executor, kept: Kept) -> bytes | None:
     """The tiles of that very plan; None if it is kept no more."""
     row = connection.execute(_SETTLED_TILES, {"run_id": kept.run_id, "settled_at": kept.settled_at}).first()
     return bytes(row[0]) if row else None
+
+
+def settled_scores(connection: Executor, kept: Kept) -> Iterator[tuple[int, bytes]]:
+    """The scores of that very plan so far, each batch with its number, in order: rows of float32, little-endian.
+
+    Only a few batches are in memory at a time.
+    """
+    most = max(1, _PAGE_BYTES // (kept.plan.batch_tiles * len(kept.plan.columns) * 4))
+    wanted = {"run_id": kept.run_id, "settled_at": kept.settled_at, "most": most, "after": -1}
+    while page := connection.execute(_SETTLED_BATCHES, wanted).all():
+        for number, packed in page:
+            yield number, bytes(packed)
+        wanted["after"] = page[-1][0]
 
 
 def add(transaction: Transaction, run_id: int, plan: Plan, packed_tiles: bytes, now: Instant) -> None:

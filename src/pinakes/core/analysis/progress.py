@@ -8,6 +8,9 @@ from typing import Final
 _WINDOW_SECONDS: Final = 20.0
 _TELL_SECONDS: Final = 10.0
 _TELL_SHARE: Final = 0.1
+_SILENT_SECONDS: Final = 600.0
+_MINUTE: Final = 60.0
+_HOUR: Final = 3600.0
 
 
 class Progress:
@@ -38,12 +41,25 @@ class Progress:
             self._marks.popleft()
 
     def news(self) -> str | None:
-        """A line for people; None unless ten seconds have passed and a tenth was done since the last one."""
+        """A line for people, after ten seconds and a tenth of the tiles, or ten minutes; else None."""
         now = self._clock()
         told_at, told_done = self._told
-        if now - told_at < _TELL_SECONDS or self.done - told_done < self.total * _TELL_SHARE:
+        passed = now - told_at
+        is_much = passed >= _TELL_SECONDS and self.done - told_done >= self.total * _TELL_SHARE
+        if not is_much and passed < _SILENT_SECONDS:
             return None
         self._told = now, self.done
+        return f"{self.done} of {self.total} tiles are scored{self._speed()}."
+
+    def _speed(self) -> str:
         rate = self.rate
-        speed = f", {rate:.1f} per second" if rate is not None else ""
-        return f"{self.done} of {self.total} tiles are scored{speed}."
+        if not rate:
+            return ""
+        return f", {rate:.1f} per second; {_duration((self.total - self.done) / rate)} left"
+
+
+def _duration(seconds: float) -> str:
+    """Seconds, minutes or hours, as precisely as such a guess can be."""
+    if seconds < 2 * _MINUTE:
+        return f"{seconds:.0f} s"
+    return f"{seconds / _MINUTE:.0f} min" if seconds < 2 * _HOUR else f"{seconds / _HOUR:.1f} h"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, func, insert, select
 
 from pinakes.core.clock import Instant
 from pinakes.core.db.engine import Executor, Transaction
@@ -18,6 +18,7 @@ from pinakes.core.slides.states import ACTIVE_RUN, RunState, Stage, StageStatus
 class Provenance:
     """Where a result comes from. model_sha256: of the weights; None for a model without.
 
+    model_digest: SHA-256 of all its files, packed; None for what is built in.
     input_digest: SHA-256 of the slide.   host: which machine computed it.
     """
 
@@ -25,6 +26,7 @@ class Provenance:
     model_name: str
     model_version: str
     model_sha256: str | None
+    model_digest: str | None
     model_kind: str
     input_digest: str
     parameters: Mapping[str, Any]
@@ -87,24 +89,21 @@ _RUN: Final = (
     "tiles_per_second",
 )
 _RESULT: Final = tuple(Provenance.__dataclass_fields__)
-_SEEN = (
-    select(
-        *(runs.c[name] for name in _RUN),
-        *(slides.c[stage.value] for stage in Stage),
-        *(run_results.c[name] for name in _RESULT),
-    )
-    .select_from(
-        runs.join(slides, slides.c.image_id == runs.c.image_id).outerjoin(
-            run_results, run_results.c.run_id == runs.c.id
-        )
-    )
-    .where(runs.c.image_id == bindparam("image_id"))
+_ALL_SEEN = select(
+    *(runs.c[name] for name in _RUN),
+    *(slides.c[stage.value] for stage in Stage),
+    *(run_results.c[name] for name in _RESULT),
+).select_from(
+    runs.join(slides, slides.c.image_id == runs.c.image_id).outerjoin(run_results, run_results.c.run_id == runs.c.id)
 )
+_SEEN = _ALL_SEEN.where(runs.c.image_id == bindparam("image_id"))
 _ID = runs.c.id.type
 _BEFORE = Query(
     _SEEN.where(runs.c.id < bindparam("before_id", type_=_ID)).order_by(runs.c.id.desc()).limit(bindparam("most"))
 )
 _ONE = Query(_SEEN.where(runs.c.id == bindparam("run_id", type_=_ID)))
+_OF_IMAGES = runs.c.image_id.in_(bindparam("image_ids", expanding=True))
+_NEWEST = _ALL_SEEN.where(runs.c.id.in_(select(func.max(runs.c.id)).where(_OF_IMAGES).group_by(runs.c.image_id)))
 _NO_ID: Final = 2**62
 _INSERT = insert(run_results)
 
@@ -120,6 +119,12 @@ def before(connection: Executor, image_id: int, run_id: int | None, most: int) -
     """The runs of a slide before that one, or the last ones, the newest first."""
     wanted = {"image_id": image_id, "before_id": run_id or _NO_ID, "most": most}
     return [_seen(row) for row in _BEFORE.all(connection, wanted)]
+
+
+def newest(connection: Executor, image_ids: Sequence[int]) -> list[SeenRun]:
+    """The last run of each of these slides that has one, in the same order."""
+    found = {run.image_id: run for run in map(_seen, connection.execute(_NEWEST, {"image_ids": image_ids}))}
+    return [found[image_id] for image_id in image_ids if image_id in found]
 
 
 def find(connection: Executor, image_id: int, run_id: int) -> SeenRun | None:

@@ -158,11 +158,14 @@ class Content:
             yield copied or self._distant(blob)
 
     @contextmanager
-    def local_copy(self, digest: str, *, only_ends: bool = False) -> Iterator[Path]:
+    def local_copy(
+        self, digest: str, *, only_ends: bool = False, check: Callable[[], None] = lambda: None
+    ) -> Iterator[Path]:
         """The content as a local file, not to be written to, for the block.
 
         A disk store's own file; it may be gone at any time, as content may be deleted. Else a copy, bounded in size.
         only_ends: whether the beginning and the end are enough (`copies`); there may be zeros between.
+        check: called again and again while it is fetched; what it raises ends that.
         Raises BlobUnknown, StoreUnavailable, StorageFull; TooLarge if no copy can be as large.
         """
         path = self._store.path(self._find(digest).key)
@@ -172,7 +175,7 @@ class Content:
         if self._copies is None:
             raise RuntimeError("there is no place for local copies")
         copy = self._copies.ends if only_ends else self._copies.whole
-        with copy(digest, lambda: self.open(digest)) as copied:
+        with copy(digest, lambda: _Checked(self.open(digest), check)) as copied:
             yield copied
 
     def gone(self, digests: Collection[str]) -> set[str]:
@@ -209,3 +212,18 @@ class Content:
         if blob is None:
             raise BlobUnknown(digest)
         return blob
+
+
+class _Checked:
+    """A reader that calls `check` before it reads."""
+
+    def __init__(self, reader: Reader, check: Callable[[], None]) -> None:
+        self.size_bytes = reader.size_bytes
+        self.read_now = reader.read_now
+        self.close = reader.close
+        self._reader = reader
+        self._check = check
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        self._check()
+        return self._reader.read_at(offset, length)

@@ -634,8 +634,8 @@ run_plans = _table(
     "run_plans",
     Column("run_id", Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
     Column("plan", Text, nullable=False),  # JSON, see core.analysis.plans
-    Column("tiles", LargeBinary, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("tiles", LargeBinary, nullable=False),  # the last: SQLite finds what stands behind it by reading it
 )
 
 run_batches = _table(
@@ -654,6 +654,7 @@ run_results = _table(
     Column("model_name", String(100), nullable=False),
     Column("model_version", String(100), nullable=False),
     Column("model_sha256", String(64)),  # of its weights, hex; null for one without
+    Column("model_digest", String(64)),  # of all its files, packed, hex; null for what is built in
     Column("model_kind", String(16), nullable=False),  # classical, onnx, executable
     Column("input_digest", String(64), nullable=False),  # SHA-256 of the slide, hex
     Column("parameters", Text, nullable=False),  # JSON
@@ -678,6 +679,13 @@ models = _table(
     Column("added_at", Instant, nullable=False),
     UniqueConstraint("name", "version"),
     Index(None, "digest"),
+    Index(
+        "uq_models_default",
+        "is_default",
+        unique=True,
+        sqlite_where=text("is_default"),
+        postgresql_where=text("is_default"),
+    ),
 )
 
 slide_logs = _table(

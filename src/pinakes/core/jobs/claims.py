@@ -20,7 +20,7 @@ from pinakes.core.jobs import records
 from pinakes.core.jobs.kinds import Job, JobKind, JobState
 
 _WINDOW = 500
-"""How many waiting jobs of a kind are looked at for whose turn it is."""
+"""How many waiting jobs of a kind are looked at for whose turn it is: first one of each user, then the next of each."""
 
 _ENDED = tuple(state.value for state in JobState if state.is_ended)
 _IS_QUEUED = jobs.c.state == JobState.QUEUED.value
@@ -30,10 +30,11 @@ _ANY_WAITING = Query(select(jobs.c.id).where(_IS_QUEUED).limit(1))
 _RUNNING_COUNTS = Query(
     select(jobs.c.kind, jobs.c.user_id, func.count()).where(_IS_RUNNING).group_by(jobs.c.kind, jobs.c.user_id)
 )
+_PLACE_OF_USER = func.row_number().over(partition_by=jobs.c.user_id, order_by=jobs.c.id)
 _WAITING = Query(
     select(jobs.c.id, jobs.c.user_id)
     .where(_IS_QUEUED, jobs.c.kind == bindparam("kind"))
-    .order_by(jobs.c.id)
+    .order_by(_PLACE_OF_USER, jobs.c.id)
     .limit(_WINDOW)
 )
 _RUNNING_OF_KIND = select(func.count()).where(_IS_RUNNING, jobs.c.kind == bindparam("kind"))

@@ -26,7 +26,6 @@ PREDICT: Final = "predict"
 NO_ANALYSER: Final = "No analyser is installed."
 NO_RESULT: Final = "The analysis ended without a result."
 
-_MOST_RUNNING = 2
 _MOST_PER_USER = 200
 _AFTER: Final = {Stage.TISSUE_AREA: Stage.TILING, Stage.TILING: Stage.ANNOTATION}
 _TYPES: Final[Mapping[Stage, LogType]] = {
@@ -134,29 +133,47 @@ class Prediction:
 
 
 class Predictions:
-    """The kind of job that predicts. analyser: None where none is installed; every run then ends failed and says so."""
+    """The kind of job that predicts. analyser: None where none is installed; every run then ends failed and says so.
+
+    most_running: how many runs at once, over all workers.
+    """
 
     def __init__(
-        self, database: Database, annotations: Annotations, clock: Clock, *, analyser: Analyser | None
+        self,
+        database: Database,
+        annotations: Annotations,
+        clock: Clock,
+        *,
+        analyser: Analyser | None,
+        most_running: int = 1,
     ) -> None:
         self._database = database
         self._annotations = annotations
         self._clock = clock
         self._analyser = analyser
+        self._most_running = most_running
 
     @property
     def kind(self) -> JobKind:
-        return JobKind(PREDICT, self.run, _MOST_RUNNING, _MOST_PER_USER, on_end=self._ended, on_start=self._started)
+        return JobKind(
+            PREDICT, self.run, self._most_running, _MOST_PER_USER, on_end=self._ended, on_start=self._started
+        )
 
     def run(self, work: Work) -> None:
         if work.image_id is None or self._analyser is None:
             raise JobFailed(NO_ANALYSER)
+        if self._is_published(work.image_id, work.job_id):
+            return  # by an attempt that was killed before its job had ended
         self._analyser.analyse(Prediction(self._database, self._annotations, self._clock, work, work.image_id))
+        if not self._is_published(work.image_id, work.job_id):
+            raise JobFailed(NO_RESULT)
+
+    def _is_published(self, image_id: int, job_id: int) -> bool:
+        """Whether the result is shown. Raises JobCancelled if the run has ended."""
         with self._database.read() as connection:
-            if run_records.of_job(connection, work.image_id, work.job_id) is None:
+            if run_records.of_job(connection, image_id, job_id) is None:
                 raise JobCancelled
-            if rows.stages(connection, work.image_id)[Stage.ANNOTATION] is not StageStatus.DONE:
-                raise JobFailed(NO_RESULT)
+            return rows.stages(connection, image_id)[Stage.ANNOTATION] is StageStatus.DONE
 
     def _started(self, transaction: Transaction, job: Job) -> None:
         run = _held(transaction, job.image_id, job.id)

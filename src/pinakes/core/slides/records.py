@@ -25,9 +25,9 @@ from pinakes.core.catalogue.records import VERSION_COLUMNS, Version, hold, versi
 from pinakes.core.clock import Instant
 from pinakes.core.db.engine import Executor, Transaction
 from pinakes.core.db.query import Query
-from pinakes.core.db.schema import annotations, grants, images, slides, versions
+from pinakes.core.db.schema import annotations, grants, images, runs, slides, versions
 from pinakes.core.errors import ImageUnknown
-from pinakes.core.slides.states import SlideStatus, Stage, StageStatus
+from pinakes.core.slides.states import ACTIVE_RUN, RunState, SlideStatus, Stage, StageStatus
 
 _UID = re.compile(r"[0-9a-f]{32}")
 _EVERYTHING = 2**62
@@ -163,8 +163,23 @@ _BY_UID = Query(_ROWS.where(images.c.uid == bindparam("uid")))
 _BY_ID = Query(_ROWS.where(images.c.id == bindparam("image_id")))
 _LIST_OF_ALL = _list_of(_chosen(images.c.kind == Kind.SLIDE.value))
 _LIST_OF_REACHABLE = _list_of(_chosen(REACHABLE))
-_OF_STUDY = images.c.id.in_(select(slides.c.image_id).where(slides.c.study_ref == bindparam("study")))
-_LIST_OF_STUDY = _list_of(_chosen(_OF_STUDY))
+_OF_STUDY = images.c.id.in_(select(slides.c.image_id).where(slides.c.study_ref == bindparam("study")).correlate(None))
+_ANY_OF_STUDY = Query(_chosen(_OF_STUDY).limit(1))
+_LAST_RUN_ID = func.coalesce(
+    select(func.max(runs.c.id)).where(runs.c.image_id == images.c.id).correlate(images).scalar_subquery(), 0
+)
+
+
+def _to_predict(*states: str) -> Query:
+    """Slides of a study whose last run is in none of these states."""
+    is_left_alone = exists().where(runs.c.id == _LAST_RUN_ID, or_(*(runs.c.state == state for state in states)))
+    chosen = _chosen(_OF_STUDY).join(slides, slides.c.image_id == images.c.id)
+    wanted = chosen.where(slides.c.status == SlideStatus.UPLOADED.value, ~is_left_alone)
+    return Query(wanted.order_by(_LAST_RUN_ID, images.c.id).limit(bindparam("most")))
+
+
+_TO_PREDICT = _to_predict(*ACTIVE_RUN, RunState.DONE.value)
+_TO_PREDICT_AGAIN = _to_predict(*ACTIVE_RUN)
 _COUNT = Query(select(func.count()).select_from(_chosen(REACHABLE).subquery()))
 
 
@@ -290,10 +305,21 @@ def listed(
     return [slide_of(row) for row in query.all(connection, parameters)]
 
 
-def of_study(connection: Executor, actor: Actor, study: str, now: Instant, *, most: int) -> list[Slide]:
-    """The first slides of one of the laboratory's studies that the actor may see, ascending by id."""
-    parameters = policy.parameters(actor, now) | {"study": study, "page_limit": most, "page_offset": 0}
-    return [slide_of(row) for row in _LIST_OF_STUDY.all(connection, parameters)]
+def has_study(connection: Executor, actor: Actor, study: str, now: Instant) -> bool:
+    """Whether one of the laboratory's studies has a slide that the actor may see."""
+    return _ANY_OF_STUDY.first(connection, policy.parameters(actor, now) | {"study": study}) is not None
+
+
+def to_predict(connection: Executor, actor: Actor, study: str, now: Instant, *, most: int, again: bool) -> list[int]:
+    """The ids of uploaded slides of a study that the actor may see and that have no active run.
+
+    Those first that never had one, then those whose last is oldest. again: also those whose last run is done.
+    """
+    query = _TO_PREDICT_AGAIN if again else _TO_PREDICT
+    return [
+        image_id
+        for (image_id,) in query.all(connection, policy.parameters(actor, now) | {"study": study, "most": most})
+    ]
 
 
 def count(connection: Executor, actor: Actor, now: Instant) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import msgspec
 
-from pinakes.imaging import confined
+from pinakes.imaging import confined, scratch
 from pinakes.imaging.analysis.requests import (
     AnalysisAnswer,
     AnalysisBounds,
@@ -100,10 +100,17 @@ class AnalysisProcess(confined.Confined):
         The kernel kills it when the calling thread ends, so call it from one that lives as long as it should.
         """
 
-        def orders(socket: int, scratch: str) -> bytes:
-            return msgspec.json.encode(Orders(os.getpid(), socket, scratch, bounds, model))
+        def orders(socket: int, folder: str) -> bytes:
+            return msgspec.json.encode(Orders(os.getpid(), socket, folder, bounds, model))
 
+        scratch.sweep(SCRATCH, first=confined.kill_all_of)  # of workers that were killed
         return cls(confined.spawned(_PROGRAM, SCRATCH, orders), bounds)
+
+    def stop(self) -> int:
+        """As that of Confined. What the model started goes too, even if it has left the process group."""
+        self.kill()
+        confined.kill_all_of(str(self._scratch.path))
+        return super().stop()
 
     def load(self, check: Check = _nothing) -> Loaded:
         """Check the model's files and load it, unless that is done. Raises AnalysisFailed."""

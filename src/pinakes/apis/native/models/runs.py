@@ -16,12 +16,23 @@ class NewRun(Given):
     model: Annotated[str | None, Field(min_length=1, max_length=201)] = None
 
 
+class NewStudyRuns(NewRun):
+    """study: as the laboratory calls it. again: also slides whose last prediction is done."""
+
+    study: Annotated[str, Field(min_length=1, max_length=255)]
+    again: bool = False
+
+
 class RunModel(Shown):
-    """sha256: of the weights; null for a model without. kind: `classical`, `onnx` or `executable`."""
+    """sha256: of the weights; null for a model without. kind: `classical`, `onnx` or `executable`.
+
+    files_sha256: of all files that it was installed with, packed; null for what is built in.
+    """
 
     name: str
     version: str
     sha256: str | None
+    files_sha256: str | None
     kind: str
 
 
@@ -86,7 +97,7 @@ class NotStarted(Shown):
 
 
 class StudyRuns(Listed):
-    """What became of the slides of a study, in the order of their ids."""
+    """What became of the slides of a study that are to be predicted."""
 
     started: list[Run]
     not_started: list[NotStarted]

@@ -1,5 +1,8 @@
 """Annotations come in formats other than XML; runs have models, progress, scores and results."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -36,8 +39,8 @@ def _create_scores() -> None:
         "run_plans",
         sa.Column("run_id", ID, nullable=False),
         sa.Column("plan", sa.Text(), nullable=False),
-        sa.Column("tiles", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("tiles", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_run_plans_run_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run_id", name="pk_run_plans"),
     )
@@ -61,6 +64,7 @@ def _create_results() -> None:
         sa.Column("model_name", sa.String(100), nullable=False),
         sa.Column("model_version", sa.String(100), nullable=False),
         sa.Column("model_sha256", sa.String(64)),
+        sa.Column("model_digest", sa.String(64)),
         sa.Column("model_kind", sa.String(16), nullable=False),
         sa.Column("input_digest", sa.String(64), nullable=False),
         sa.Column("parameters", sa.Text(), nullable=False),
@@ -94,11 +98,31 @@ def _create_models() -> None:
         **AUTOINCREMENT,
     )
     op.create_index("ix_models_digest", "models", ["digest"])
+    only_one = sa.text("is_default")
+    op.create_index(
+        "uq_models_default", "models", ["is_default"], unique=True, sqlite_where=only_one, postgresql_where=only_one
+    )
+
+
+@contextmanager
+def _ids_go_on(*names: str) -> Iterator[None]:
+    """SQLite makes a table that is changed anew, and would then give the ids of deleted rows once more."""
+    connection = op.get_bind()
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    sequence = sa.table("sqlite_sequence", sa.column("name"), sa.column("seq"))
+    given = dict(connection.execute(sa.select(sequence.c.name, sequence.c.seq).where(sequence.c.name.in_(names))).all())
+    yield
+    for name, last in given.items():
+        connection.execute(sa.delete(sequence).where(sequence.c.name == name))
+        connection.execute(sa.insert(sequence), {"name": name, "seq": last})
 
 
 def upgrade() -> None:
-    _tell_formats_of_annotations()
-    _let_runs_tell_how_far_they_are()
+    with _ids_go_on("annotations", "runs"):
+        _tell_formats_of_annotations()
+        _let_runs_tell_how_far_they_are()
     _create_scores()
     _create_results()
     _create_models()
