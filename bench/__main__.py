@@ -166,7 +166,7 @@ def _analysis(bench: _Bench) -> Results:
     runs = bench.sized(1, 3)
     slide = bench.folder / "slide.tif"
     made = specimens.make_slide(slide, *size)
-    rows, ratios = analysis.measure(slide, made.nuclei, analysis.histolab(bench.folder / "histolab"), runs)
+    rows, ratios = analysis.measure(slide, made, analysis.histolab(bench.folder / "histolab"), runs)
     archive = bench.archive("slides", laboratory="slide")
     token = archive.run("token", "create", "laboratory")
     whole, image = analysis_runs.measure_runs(archive, token, slide, size, runs)

@@ -23,7 +23,7 @@ from pinakes.imaging.analysis.tiling import Tile, TilingOptions
 from pinakes.imaging.opening import open_source
 from pinakes.imaging.source import ImageSource
 
-_NUCLEI = Cellularity.columns.index("nuclei")
+_NUCLEI = Cellularity.columns.index("nuclei in the tile")
 
 
 def main() -> None:

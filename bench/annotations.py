@@ -58,9 +58,13 @@ def _boxes(server: Running, token: str, image_id: object, zoom: int, format: str
         top = chance.uniform(0, max(1, EXTENT[1] - height))
         seconds = _seconds(server, token, image_id, (left, top, left + width, top + height), zoom, format)
         milliseconds.append(seconds * 1000)
+    share = min(1, width / EXTENT[0]) * min(1, height / EXTENT[1])
     worst = sorted(milliseconds)[math.ceil(0.99 * len(milliseconds)) - 1]
     what = f"a screen's box at zoom {zoom} as {format}"
-    conditions = f"{asked} boxes of {_SCREEN[0]} x {_SCREEN[1]} pixels of the screen anywhere; one client"
+    conditions = (
+        f"{asked} boxes of {_SCREEN[0]} x {_SCREEN[1]} pixels of the screen anywhere, each {share:.2%} of the whole; "
+        "one client"
+    )
     return [
         Row(what, "Pinakes", milliseconds, "ms", 0, conditions),
         Row(f"{what}, 99 of 100", "Pinakes", [worst], "ms", 0, "the same boxes"),

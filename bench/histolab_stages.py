@@ -1,8 +1,8 @@
 """The stages of an analysis by a straightforward script on histolab and scikit-image, as `analysis_stages` tells them.
 
 It is run by the Python of an environment of its own: `python histolab_stages.py STAGE SLIDE`. histolab finds the tissue
-and reads the tiles; nuclei are counted as scikit-image's examples count objects. Tiles lie in a grid, as ours do, and
-are kept in memory: histolab's own tilers write each to a file first.
+and reads the tiles; nuclei are counted as scikit-image's examples count objects, at full resolution or at that of
+--mpp. Tiles lie in a grid, as ours do, and are kept in memory: histolab's own tilers write each to a file first.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 from skimage.color import rgb2hed
 from skimage.feature import peak_local_max
@@ -22,7 +23,9 @@ from skimage.segmentation import watershed
 
 _SIDE = 512
 _LEAST_TISSUE = 0.25
-_MPP = 0.5
+_FULL_MPP = 0.5
+_SIGMA_UM = 0.5
+_LEAST_APART_UM = 2.0
 _AREAS_UM2 = (12, 300)
 
 
@@ -31,9 +34,10 @@ def main() -> None:
     arguments.add_argument("stage", choices=("tissue", "tiling", "read", "predict"))
     arguments.add_argument("slide")
     arguments.add_argument("--part", default="0/1")
+    arguments.add_argument("--mpp", type=float, default=_FULL_MPP)
     given = arguments.parse_args()
     place, count = map(int, given.part.split("/"))
-    told = _measured(given.stage, given.slide, place, count)
+    told = _measured(given.stage, given.slide, place, count, given.mpp)
     print(json.dumps(told | {"peak_bytes": _peak_bytes()}))
 
 
@@ -44,7 +48,7 @@ def _peak_bytes() -> int:
     return int(found[1]) * 1024
 
 
-def _measured(stage: str, path: str, place: int, count: int) -> dict[str, float]:
+def _measured(stage: str, path: str, place: int, count: int, mpp: float) -> dict[str, float]:
     from histolab.masks import TissueMask  # type: ignore[import-not-found]
     from histolab.slide import Slide  # type: ignore[import-not-found]
 
@@ -64,7 +68,7 @@ def _measured(stage: str, path: str, place: int, count: int) -> dict[str, float]
     nuclei = 0
     for x, y in mine:
         pixels = _tile(slide, x, y)
-        nuclei += _nuclei(pixels) if stage == "predict" else 0
+        nuclei += _nuclei(pixels, mpp) if stage == "predict" else 0
     seconds = time.perf_counter() - started
     return {"seconds": seconds, "pixels": len(mine) * _SIDE**2, "tiles": len(mine), "nuclei": nuclei}
 
@@ -86,15 +90,20 @@ def _tile(slide: Any, x: int, y: int) -> Any:
     return np.asarray(tile.image.convert("RGB"))
 
 
-def _nuclei(pixels: Any) -> int:
-    """How many there are of the size of a nucleus; those that touch are parted by a watershed."""
-    amount = gaussian(rgb2hed(pixels)[..., 0], 1)
+def _nuclei(pixels: Any, mpp: float) -> int:
+    """How many there are of the size of a nucleus; those that touch are parted by a watershed.
+
+    mpp: at how many um per pixel they are looked for.
+    """
+    if mpp > _FULL_MPP:
+        pixels = np.asarray(Image.fromarray(pixels).reduce(round(mpp / _FULL_MPP)))
+    amount = gaussian(rgb2hed(pixels)[..., 0], _SIGMA_UM / mpp)
     mask = amount > threshold_otsu(amount)
     distance = ndimage.distance_transform_edt(mask)
     markers = np.zeros(mask.shape, int)
-    peaks = peak_local_max(distance, min_distance=4, exclude_border=False)
+    peaks = peak_local_max(distance, min_distance=round(_LEAST_APART_UM / mpp), exclude_border=False)
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    areas_um2 = np.bincount(watershed(-distance, markers, mask=mask).ravel())[1:] * _MPP**2
+    areas_um2 = np.bincount(watershed(-distance, markers, mask=mask).ravel())[1:] * mpp**2
     least, most = _AREAS_UM2
     return int(np.count_nonzero((areas_um2 >= least) & (areas_um2 <= most)))
 

@@ -58,7 +58,14 @@ def measure_starts(archive: Pinakes, token: str, source: Path, runs: int) -> lis
     conditions = f"one server, one job worker, SQLite; polled every {_POLL_SECONDS * 1000:g} ms"
     return [
         Row("startpredict to Running", "Pinakes", until_running, "ms", 0, conditions),
-        Row("startpredict to the end of the run", "Pinakes", until_ended, "ms", 0, f"{conditions}; no analyser"),
+        Row(
+            "startpredict to the end of the run",
+            "Pinakes",
+            until_ended,
+            "ms",
+            0,
+            f"{conditions}; a file that cannot be read",
+        ),
     ]
 
 

@@ -49,6 +49,23 @@ def test_what_a_killed_process_left_is_swept_and_what_living_ones_hold_is_not(tm
             assert list(tmp_path.iterdir()) == [own.path]
 
 
+def test_before_a_folder_is_removed_whoever_sweeps_may_do_something(tmp_path: Path) -> None:
+    left = tmp_path / "work-left"
+    left.mkdir()
+    aged(left)
+    seen: list[str] = []
+
+    def first(path: str) -> None:
+        assert left.is_dir()
+        seen.append(path)
+
+    with ScratchFolder("work-", tmp_path) as own:
+        aged(own.path)
+        sweep("work-", tmp_path, first=first)
+    assert seen == [str(left)]
+    assert not left.exists()
+
+
 def test_a_young_folder_may_not_be_locked_yet(tmp_path: Path) -> None:
     young = tmp_path / "work-young"
     young.mkdir()

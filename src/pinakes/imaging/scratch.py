@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -37,17 +38,23 @@ class ScratchFolder(Closing):
             self._lock = -1
 
 
-def sweep(prefix: str, parent: Path | None = None) -> None:
-    """Remove the folders of that prefix whose processes are gone. parent: None for that of temporary files."""
+def _nothing(_path: str) -> None: ...
+
+
+def sweep(prefix: str, parent: Path | None = None, *, first: Callable[[str], None] = _nothing) -> None:
+    """Remove the folders of that prefix whose processes are gone. parent: None for that of temporary files.
+
+    first: done before one is removed, with its path.
+    """
     with os.scandir(parent or tempfile.gettempdir()) as entries:
         found = [
             entry.path for entry in entries if entry.name.startswith(prefix) and entry.is_dir(follow_symlinks=False)
         ]
     for path in found:
-        _remove_if_left(path)
+        _remove_if_left(path, first)
 
 
-def _remove_if_left(path: str) -> None:
+def _remove_if_left(path: str, first: Callable[[str], None]) -> None:
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:  # somebody else's, or gone meanwhile
@@ -57,6 +64,7 @@ def _remove_if_left(path: str) -> None:
         if state.st_uid != os.geteuid() or time.time() - state.st_mtime < _YOUNG_SECONDS:
             return
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        first(path)
         shutil.rmtree(path, ignore_errors=True)
     except OSError:  # its process lives
         return

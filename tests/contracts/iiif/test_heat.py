@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pinakes.core.actor import Kind
+from pinakes.core.analysis.heat import FRESH
 from pinakes.imaging.analysis import heat
 from pinakes.imaging.source import Size
+from tests.conftest import MovableClock
 from tests.contracts.iiif.conftest import BASE, Client, World
 from tests.core.analysis.making_heat import UNITS, plan_run, score, score_all, tiles_of
 from tests.imaging.making_slides import tissue, write_svs
@@ -141,7 +143,7 @@ def test_the_whole_of_it_in_small(lab: Client, predicted: Predicted) -> None:
 
 
 @pytest.mark.parametrize("backend", ["sqlite-disk"], indirect=True)  # tests/core/analysis/test_heat.py runs on both
-def test_it_grows_while_the_run_goes_on(world: World, svs: bytes) -> None:
+def test_it_grows_while_the_run_goes_on(world: World, svs: bytes, clock: MovableClock) -> None:
     """What was transparent gets its colours; tiles where nothing was scored since need not be sent again."""
     lab = world.user("lab", Kind.SLIDE)
     image_id = world.slide("lab", svs)
@@ -155,6 +157,7 @@ def test_it_grows_while_the_run_goes_on(world: World, svs: bytes) -> None:
     for path in first:
         assert not picture(lab, path)[..., 3].any()
     score(archive, run_id, 0, [number / 15 * 8 for number in range(16)])
+    clock.advance(FRESH)
     unchanged = {path: lab.get(path, headers={"If-None-Match": first[path].headers["etag"]}) for path in first}
     assert [answer.status_code for answer in unchanged.values()] == [200, 304]
     assert unchanged[bottom].content == b""

@@ -30,10 +30,11 @@ def plan_run(
     side: int,
     *,
     batch_tiles: int = 4,
+    columns: int = 2,
     range: tuple[float, float] | None = (0.0, 1.0),
     tiles: Sequence[tuple[int, int, int, int]] | None = None,
 ) -> int:
-    """Start a run and settle what it computes: the first column is something else, the second is shown. Its id."""
+    """Start a run and settle what it computes; of its columns the last is shown. Its id."""
     archive.runs.start(actor, image_id)
     run_id = archive.analysis.list(actor, image_id)[0].id
     found = tiles_of(size, side) if tiles is None else tiles
@@ -41,17 +42,29 @@ def plan_run(
         digest = plans.input_of(connection, image_id)
     assert digest is not None
     plan = Plan(
-        "pretended", "1.0", None, "classical", digest, "1", size.width, size.height, len(found), batch_tiles,
-        ("tissue_fraction", UNITS), 1, range,
-    )  # fmt: skip
+        model_name="pretended",
+        model_version="1.0",
+        model_sha256=None,
+        model_digest=None,
+        model_kind="classical",
+        input_digest=digest,
+        software_version="1",
+        width=size.width,
+        height=size.height,
+        tiles=len(found),
+        batch_tiles=batch_tiles,
+        columns=(*["something else"] * (columns - 1), UNITS),
+        heat_column=columns - 1,
+        heat_range=range,
+    )
     with archive.database.write() as transaction:
         plans.add(transaction, run_id, plan, b"".join(TILE.pack(*tile, 1.0) for tile in found), archive.clock())
     return run_id
 
 
-def score(archive: Archive, run_id: int, number: int, scores: Sequence[float]) -> None:
+def score(archive: Archive, run_id: int, number: int, scores: Sequence[float], *, columns: int = 2) -> None:
     """Keep a batch. scores: of its tiles."""
-    rows = b"".join(struct.pack("<2f", 0.5, each) for each in scores)
+    rows = b"".join(struct.pack(f"<{columns}f", *[0.5] * (columns - 1), each) for each in scores)
     with archive.database.write() as transaction:
         plans.add_scores(transaction, run_id, Batch(number, 0, len(scores)), rows, archive.clock())
 

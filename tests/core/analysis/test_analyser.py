@@ -7,6 +7,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
+import msgspec
 import pytest
 
 from pinakes import __version__
@@ -86,6 +87,12 @@ def test_7_the_same_input_gives_the_same_bytes_whatever_the_batches(
     stage.on_score = lambda *_: time.sleep(0.01)  # so the batches are smaller
     predicted(archive, ana, slide)
     assert document(archive, ana, slide, 1) == document(archive, ana, slide, 2)
+
+
+def test_what_a_model_scores_in_one_go_is_not_cut(archive: Archive, ana: Actor, slide: Slide, stage: Stage) -> None:
+    stage.model = msgspec.structs.replace(stage.model, tiles_at_once=7)
+    predicted(archive, ana, slide)
+    assert all(first % 7 == 0 and (count % 7 == 0 or first + count == 40) for first, count in stage.scored)
 
 
 def test_8_1_what_cannot_be_read_fails_with_its_reason(

@@ -1,6 +1,8 @@
 """Heat maps of runs: who may see them, of which run, how they grow, and what is kept of them (issue 5, item 7)."""
 
-from threading import Thread
+import tracemalloc
+from collections.abc import Iterator
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -8,8 +10,9 @@ import pytest
 from sqlalchemy import select
 
 from pinakes.core.actor import Actor, Kind, Scope
-from pinakes.core.analysis import heat, plans
-from pinakes.core.analysis.heat import HeatMaps
+from pinakes.core.analysis import plans
+from pinakes.core.analysis.heat import FRESH, HeatMaps
+from pinakes.core.analysis.plans import Kept
 from pinakes.core.archive import Archive
 from pinakes.core.catalogue import descriptions
 from pinakes.core.db.schema import events
@@ -57,10 +60,13 @@ def seen(archive: Archive, actor: Actor, slide: Slide, run_id: int | None = None
     return archive.heat_maps.picture(actor, found, whole, Size(4, 2)).steps.tolist()
 
 
-def test_it_grows_with_every_batch_while_the_run_goes_on(archive: Archive, ana: Actor, slide: Slide) -> None:
+def test_it_grows_with_every_batch_while_the_run_goes_on(
+    archive: Archive, ana: Actor, slide: Slide, clock: MovableClock
+) -> None:
     run_id = planned(archive, ana, slide)
     assert seen(archive, ana, slide) == [[NOTHING] * 4, [NOTHING] * 4]
     score(archive, run_id, 1, [0.0, 1.0, 0.5, 1.0])  # batches come in whatever order
+    clock.advance(FRESH)
     assert seen(archive, ana, slide) == [[NOTHING] * 4, [1, COLOURS, 128, COLOURS]]
     score(archive, run_id, 0, [1.0, 0.0, 0.0, 0.0])
     assert seen(archive, ana, slide) == [[COLOURS, 1, 1, 1], [1, COLOURS, 128, COLOURS]]
@@ -68,7 +74,7 @@ def test_it_grows_with_every_batch_while_the_run_goes_on(archive: Archive, ana: 
     assert (found.run_id, found.column, found.heat.scored, found.heat.range) == (run_id, UNITS, 8, (0.0, 1.0))
 
 
-def test_etags_tell_what_is_seen(archive: Archive, ana: Actor, slide: Slide) -> None:
+def test_etags_tell_what_is_seen(archive: Archive, ana: Actor, slide: Slide, clock: MovableClock) -> None:
     """So a part where nothing has been scored since needs not be sent again."""
     run_id = planned(archive, ana, slide)
 
@@ -80,6 +86,7 @@ def test_etags_tell_what_is_seen(archive: Archive, ana: Actor, slide: Slide) -> 
     before = etags()
     assert before == etags()
     score(archive, run_id, 1, [0.0, 1.0, 0.5, 1.0])
+    clock.advance(FRESH)
     after = etags()
     assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, False]
 
@@ -141,32 +148,24 @@ def test_who_may_see_the_slide_sees_it_and_that_is_noted(archive: Archive, ana: 
         archive.heat_maps.find(limited, slide.id)
 
 
-@pytest.mark.parametrize("side", [0, 63, 2049, -1])
-def test_the_side_of_the_whole_is_bounded(archive: Archive, ana: Actor, slide: Slide, side: int) -> None:
+def test_the_side_of_the_whole_is_bounded(archive: Archive, ana: Actor, slide: Slide) -> None:
     planned(archive, ana, slide)
     found = archive.heat_maps.find(ana, slide.id)
-    with pytest.raises(InvalidFields):
-        archive.heat_maps.whole(ana, found, side)
+    for side in (0, 63, 2049, -1):
+        with pytest.raises(InvalidFields):
+            archive.heat_maps.whole(ana, found, side)
     assert archive.heat_maps.whole(ana, found, 64).steps.shape == (32, 64)
     assert archive.heat_maps.whole(ana, found, 2048).steps.shape == (SIZE.height, SIZE.width)
-
-
-def test_a_run_of_too_many_tiles_has_none(
-    archive: Archive, ana: Actor, slide: Slide, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    planned(archive, ana, slide)
-    monkeypatch.setattr(heat, "MOST_TILES", 7)
-    with pytest.raises(HeatMapUnknown, match="at most 7 tiles"):
-        archive.heat_maps.find(ana, slide.id)
 
 
 # -- What is kept -------------------------------------------------------------------------------------------------
 
 
 def test_scores_are_read_once_for_all_who_look_until_there_are_more(
-    archive: Archive, ana: Actor, slide: Slide, monkeypatch: pytest.MonkeyPatch
+    archive: Archive, ana: Actor, slide: Slide, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id = planned(archive, ana, slide)
+    run_id = planned(archive, ana, slide, batch_tiles=2)
+    score(archive, run_id, 1, [1.0] * 2)
     layouts: list[bytes] = []
     layout_of = drawing.layout_of
 
@@ -183,11 +182,79 @@ def test_scores_are_read_once_for_all_who_look_until_there_are_more(
 
     first, again = statements(), statements()
     assert again < first
-    score(archive, run_id, 0, [1.0] * 4)
+    score(archive, run_id, 0, [1.0] * 2)
+    clock.advance(FRESH)
     grown = statements()
     assert again < grown < first, "where the tiles lie is known"
     assert statements() == again
     assert len(layouts) == 1
+
+
+def test_while_a_run_goes_on_its_scores_are_read_every_two_seconds_and_at_its_end_at_once(
+    archive: Archive, ana: Actor, slide: Slide, clock: MovableClock
+) -> None:
+    run_id = planned(archive, ana, slide, batch_tiles=2)
+
+    def scored() -> int:
+        return archive.heat_maps.find(ana, slide.id).heat.scored
+
+    assert scored() == 0
+    score(archive, run_id, 0, [1.0] * 2)
+    clock.advance(FRESH - 1)
+    assert scored() == 0
+    clock.advance(1)
+    assert scored() == 2
+    score(archive, run_id, 2, [1.0] * 2)
+    score(archive, run_id, 3, [1.0] * 2)
+    assert scored() == 2
+    clock.advance(-1)  # a clock that is set back holds nothing up
+    assert scored() == 6
+    score(archive, run_id, 1, [1.0] * 2)
+    assert scored() == 8
+
+
+def test_of_many_columns_only_the_one_that_is_shown_is_kept_in_memory(
+    archive: Archive, ana: Actor, slide: Slide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches, batch_tiles, columns = 50, 100, 250
+    run_id = plan_run(archive, ana, slide.id, SIZE, 4, batch_tiles=batch_tiles, columns=columns)
+    for number in range(batches):
+        score(archive, run_id, number, [1.0] * batch_tiles, columns=columns)
+    batch_bytes = batch_tiles * columns * 4
+    monkeypatch.setattr(plans, "_PAGE_BYTES", 2 * batch_bytes)
+    tracemalloc.start()
+    try:
+        found = archive.heat_maps.find(ana, slide.id)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.heat.scored == batches * batch_tiles
+    assert peak_bytes < 10 * batch_bytes
+
+
+def test_a_run_whose_scores_are_slow_to_read_holds_up_no_other(
+    archive: Archive, ana: Actor, slide: Slide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = read_already(archive, put_slide(archive, ana, b"another"))
+    slow, quick = planned(archive, ana, slide), planned(archive, ana, other)
+    read = plans.settled_scores
+    begun, other_is_read = Event(), Event()
+    found: list[int] = []
+
+    def held_up(connection: Any, kept: Kept) -> Iterator[tuple[int, bytes]]:
+        if kept.run_id == slow:
+            begun.set()
+            assert other_is_read.wait(10)
+        return read(connection, kept)
+
+    monkeypatch.setattr(plans, "settled_scores", held_up)
+    reading = Thread(target=lambda: found.append(archive.heat_maps.find(ana, slide.id).run_id))
+    reading.start()
+    assert begun.wait(10)
+    assert archive.heat_maps.find(ana, other.id).run_id == quick
+    other_is_read.set()
+    reading.join()
+    assert found == [slow]
 
 
 def test_what_is_cached_is_bounded(archive: Archive, ana: Actor, clock: MovableClock) -> None:
@@ -221,7 +288,7 @@ def test_a_plan_that_is_made_anew_is_not_mistaken_for_the_old_one(
     assert seen(archive, ana, slide) == [[NOTHING] * 4, [128, NOTHING, NOTHING, NOTHING]]
 
 
-@pytest.mark.parametrize("name", ["settled_tiles", "scores"])
+@pytest.mark.parametrize("name", ["settled_tiles", "settled_scores"])
 def test_scores_that_go_while_they_are_read_are_a_heat_map_that_is_gone(
     archive: Archive, ana: Actor, slide: Slide, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -248,7 +315,7 @@ def test_scores_that_go_while_they_are_read_are_a_heat_map_that_is_gone(
 
 
 def test_a_run_is_looked_at_while_it_goes_on_and_when_it_is_done(
-    archive: Archive, ana: Actor, slide: Slide, stage: Stage
+    archive: Archive, ana: Actor, slide: Slide, stage: Stage, clock: MovableClock
 ) -> None:
     """The pretended slide has 40 tiles of 64 pixels in a row; the score of each is its number."""
     read_already(archive, slide, Size(64 * 40, 64))
@@ -256,6 +323,7 @@ def test_a_run_is_looked_at_while_it_goes_on_and_when_it_is_done(
 
     def look(_: Pretender, first: int, __: int) -> None:
         if first:
+            clock.advance(FRESH)
             counts.append(archive.heat_maps.find(ana, slide.id).heat.scored)
 
     stage.on_score = look

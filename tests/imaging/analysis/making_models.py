@@ -19,6 +19,11 @@ MEANS = node("ReduceMean", ["tiles"], ["means"], axes=[1, 2], keepdims=0)
 """N x 3: of red, green and blue."""
 
 PLAIN = [MEANS, node("Identity", ["means"], ["scores"])]
+QUANTISED = [
+    node("DynamicQuantizeLinear", ["tiles"], ["steps", "step", "zero point"]),
+    node("DequantizeLinear", ["steps", "step", "zero point"], ["rounded"]),
+    node("ReduceMean", ["rounded"], ["scores"], axes=[1, 2], keepdims=0),
+]
 NAN = [MEANS, node("Neg", ["means"], ["less"]), node("Log", ["less"], ["scores"])]
 SIX_COLUMNS = [MEANS, node("Concat", ["means", "means"], ["scores"], axis=1)]
 ONE_ROW = [MEANS, node("ReduceMean", ["means"], ["scores"], axes=[0], keepdims=0)]

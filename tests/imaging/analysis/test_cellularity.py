@@ -158,6 +158,18 @@ def test_only_the_tissue_of_a_tile_counts_as_its_area() -> None:
     assert found.figures["nuclei_per_mm2"] == pytest.approx(131 / (0.256**2 / 2), rel=1e-4)
 
 
+def test_what_was_white_of_a_cut_tile_does_not_thin_the_stained_part() -> None:
+    """Three tenths of the slide are stained; of the last tile a quarter is slide."""
+    tiles = (Tile(0, 0, 512, 512, 1.0), Tile(512, 0, 128, 512, 1.0, Size(512, 512)))
+    scores = np.array([[0, 0.3, 1], [0, 0.3 / 4, 1]], np.float32)
+    found = Cellularity().findings(tiles, scores, tissue_of(640, 512, (0.5, 0.5)))
+    assert found.figures["haematoxylin_fraction"] == pytest.approx(0.3)
+
+
+def test_the_heat_map_shows_what_is_known_without_a_scale() -> None:
+    assert Cellularity.columns[Cellularity.heat_column] == "nuclei in the tile"
+
+
 @pytest.mark.parametrize("mpp", [None, (2.0, 2.0)], ids=["no scale", "too coarse"])
 def test_where_nuclei_cannot_be_measured_figures_are_unknown_and_not_zero(mpp: tuple[float, float] | None) -> None:
     tiles, scores = tile_row([10, 20, 300])

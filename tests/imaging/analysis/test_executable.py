@@ -40,10 +40,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
             found = read(tmp_path)
             assert isinstance(found, ExecutableManifest)
             made = ExecutableProgram(tmp_path, found)
-            stack.callback(made.close)
+            stack.callback(end, made)
             return made
 
         yield started
+
+
+def end(model: ExecutableProgram) -> None:
+    model._popen.kill()
+    model._popen.communicate()
 
 
 def tiles(count: int = 2) -> NDArray[np.uint8]:
@@ -74,7 +79,7 @@ def test_the_example_of_the_recipe_scores_tiles(tmp_path: Path) -> None:
             expected = np.stack([1 - share.mean((1, 2, 3)), share[..., 0].mean((1, 2))], axis=1)
             np.testing.assert_allclose(model.score(batch, 2.0), expected, atol=1e-6)
     finally:
-        model.close()
+        end(model)
     assert model.identity.kind == "executable"
 
 
@@ -97,6 +102,7 @@ def test_a_program_is_told_shape_scale_and_pixels(start: Start) -> None:
         ("answer({'shape': [2, 3], 'dtype': 'float64'}, b'\\0' * 48)", "float64"),
         ("answer({'shape': [10**30], 'dtype': 'float32'})", "line of JSON|not float32"),
         ("answer({'error': 'No licence\\n found.'})", "says: No licence found"),
+        ("answer({'dtype': 'f\\x1bloat64'})", "returned float64 of"),
         ("answer([1, 2])", "line of JSON"),
         ("sys.stdout.write('x' * 10_000_000)", "line of JSON"),
         ("sys.exit(3)", "ended with status 3"),
@@ -116,6 +122,21 @@ def test_a_program_that_has_ended_is_told_of(start: Start) -> None:
     psutil.Process(model._popen.pid).wait(10)
     with pytest.raises(AnalysisFailed, match="ended with status 0"):
         model.score(tiles(64), 0.5)
+
+
+def test_what_a_program_writes_where_it_starts_does_not_change_its_model(
+    start: Start, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path_factory.mktemp("scratch")
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    model = start(
+        "open('cache', 'w').close()\n"
+        "is_there = os.path.samefile(os.environ['PINAKES_MODEL'] + '/score.py', __file__)\n"
+        "answer({'shape': [2, 3], 'dtype': 'float32'}, (b'\\0\\0\\x80?' if is_there else b'\\0' * 4) * 6)"
+    )
+    assert model.score(tiles(), 0.5).tolist() == [[1, 1, 1], [1, 1, 1]]
+    assert (scratch / "cache").exists()
+    read(tmp_path)
 
 
 def test_what_cannot_be_executed_is_refused(tmp_path: Path) -> None:

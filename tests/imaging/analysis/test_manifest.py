@@ -16,6 +16,8 @@ from pinakes.imaging.analysis.manifest import ExecutableManifest, ModelInvalid, 
 from pinakes.imaging.analysis.requests import AnalysisFailed
 from tests.imaging.analysis.making_models import CLASSES, fields_of, network, program, written
 
+OUTCOME = {"output": "x", "endpoint": "death", "threshold": 1, "labels": ["low", "high"]}
+
 
 def refusal(**fields: Any) -> str:
     with pytest.raises(ModelInvalid) as refused:
@@ -54,6 +56,15 @@ def test_a_manifest_says_what_the_contract_names() -> None:
         ({"classes": [{"name": "a", "colour": [0, 0, 0], "color": 1}]}, "classes"),
         ({"sha256": "A" * 64}, "sha256"),
         ({"licence": ""}, "licence"),
+        ({"licence": "MIT\n"}, "licence"),
+        ({"description": "a\x00b"}, "description"),
+        ({"description": "a\x1bb"}, "description"),
+        ({"description": "a\x85b"}, "description"),
+        ({"description": "a\ufffe"}, "description"),
+        ({"output": "a\tb"}, "output"),
+        ({"outcome": OUTCOME | {"output": "a\x7f"}}, "outcome.output"),
+        ({"outcome": OUTCOME | {"endpoint": "a\x01"}}, "outcome.endpoint"),
+        ({"outcome": OUTCOME | {"labels": ["low", "\x02"]}}, "outcome.labels[1]"),
         ({"batch": 0}, "batch"),
         ({"heat_class": "Yellow"}, "heat_class"),
         ({"heat_range": [1, 0]}, "heat_range"),
@@ -75,6 +86,12 @@ def test_what_is_missing_is_named() -> None:
         del fields[name]
         with pytest.raises(ModelInvalid, match=name):
             parse(json.dumps(fields).encode())
+
+
+def test_a_description_has_lines_and_any_letters() -> None:
+    text = "One.\n\tTwo: 5\xa0\xb5m, \u0436 \U0001f52c"
+    whole = parse(json.dumps(fields_of(description=text, outcome=OUTCOME)).encode())
+    assert whole.description == text
 
 
 @pytest.mark.parametrize("command", [["/bin/sh"], ["../up"], ["./x"], [""], ["a//b"]])

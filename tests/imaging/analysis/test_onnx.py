@@ -82,19 +82,32 @@ def test_of_maps_the_means_are_kept(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("nodes", [PLAIN, making_models.QUANTISED], ids=["plain", "quantised"])
 @pytest.mark.parametrize("batch", [1, 4])
-def test_a_tile_gets_the_same_row_whatever_else_is_scored(tmp_path: Path, batch: int) -> None:
-    made = model(tmp_path, batch=batch, activation="softmax")
-    together = made.score(tiles(9), 2.0)
-    apart = np.concatenate([made.score(each[np.newaxis], 2.0) for each in tiles(9)])
+def test_a_tile_gets_the_same_row_whatever_else_is_scored(tmp_path: Path, nodes: list[NodeProto], batch: int) -> None:
+    """One that is quantised as it runs takes its steps from the least and the greatest number of all its tiles."""
+    made = model(tmp_path, nodes, batch=batch, activation="softmax")
+    darker = (tiles(9) // np.arange(1, 10).reshape(9, 1, 1, 1)).astype(np.uint8)
+    together = made.score(darker, 2.0)
+    apart = np.concatenate([made.score(each[np.newaxis], 2.0) for each in darker])
     assert together.tobytes() == apart.tobytes()
     assert made.score(tiles(0), 2.0).shape == (0, 3)
 
 
 def test_a_network_for_a_fixed_number_of_tiles_gets_as_many(tmp_path: Path) -> None:
     made = model(tmp_path, inputs=(4, SIDE, SIDE, 3))
+    assert made.tiles_at_once == 4
     batch = tiles(6)
     np.testing.assert_allclose(made.score(batch, 2.0), logits(batch), atol=1e-6)
+
+
+def test_a_gpu_is_given_a_batch_and_a_cpu_one_tile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert model(tmp_path / "cpu", batch=4).tiles_at_once == 1
+    with_gpu = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr("onnxruntime.InferenceSession.get_providers", lambda _: with_gpu)
+    made = model(tmp_path / "gpu", batch=4)
+    assert made.tiles_at_once == 4
+    np.testing.assert_allclose(made.score(tiles(6), 2.0), logits(tiles(6)), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -180,6 +193,7 @@ def test_an_outcome_is_the_mean_over_the_tissue(tmp_path: Path) -> None:
     assert made.findings((), scores[:0], NOWHERE).outcome is None
 
 
+@pytest.mark.xdist_group("the test model is trained once")
 def test_the_test_model_has_learnt_something(tissue_model: Path) -> None:
     manifest = read(tissue_model)
     assert isinstance(manifest, OnnxManifest)
@@ -192,6 +206,8 @@ def test_the_test_model_has_learnt_something(tissue_model: Path) -> None:
     assert "Not for use on patients" in manifest.description
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("the test model is trained once")
 def test_the_test_model_is_written_the_same_each_time(tissue_model: Path, tmp_path: Path) -> None:
     train_tissue_model.write(tmp_path)
     for name in ("model.onnx", "manifest.json"):

@@ -80,6 +80,7 @@ def rows_of(scores: bytes, begun: Begun) -> NDArray[np.float32]:
     return np.frombuffer(scores, "<f4").reshape(-1, len(begun.model.columns))
 
 
+@pytest.mark.xdist_group("the test model is trained once")
 def test_the_test_model_scores_a_slide_end_to_end(start: Start, slide: Path, tissue_model: Path) -> None:
     manifest = read(tissue_model)
     assert isinstance(manifest, OnnxManifest)
@@ -118,6 +119,7 @@ def _corners(tile: Tile) -> tuple[int, int, int, int]:
     return tile.x, tile.y, tile.width, tile.height
 
 
+@pytest.mark.slow
 def test_the_built_in_measurement_runs_in_it_too(start: Start, slide: Path) -> None:
     process = start(Classical())
     begun = process.begin(slide)
@@ -127,6 +129,7 @@ def test_the_built_in_measurement_runs_in_it_too(start: Start, slide: Path) -> N
     assert process.findings(scores).outcome is None
 
 
+@pytest.mark.slow
 def test_an_empty_slide_has_no_tiles_and_is_no_error(start: Start, tmp_path: Path) -> None:
     Image.new("RGB", (300, 200), (243, 241, 244)).save(tmp_path / "empty.png")
     real = "pinakes.imaging.opening:open_source"
@@ -140,6 +143,7 @@ def test_an_empty_slide_has_no_tiles_and_is_no_error(start: Start, tmp_path: Pat
     assert process.begin(tmp_path / "empty.png") == begun
 
 
+@pytest.mark.slow
 def test_a_slide_that_is_damaged_further_down_fails_there(start: Start, tmp_path: Path) -> None:
     process = start(network(tmp_path / "model"))
     process.begin(paint(tmp_path / "damaged.png"))
@@ -155,6 +159,7 @@ def test_a_process_that_dies_of_a_slide_is_told_of(start: Start, tmp_path: Path)
         process.score(0, 4)
 
 
+@pytest.mark.slow
 def test_a_model_with_another_hash_is_not_loaded(start: Start, slide: Path, tmp_path: Path) -> None:
     made = network(tmp_path / "model")
     with pytest.raises(AnalysisFailed, match="not the one that was installed"):
@@ -165,6 +170,7 @@ def test_a_model_with_another_hash_is_not_loaded(start: Start, slide: Path, tmp_
         start(made).begin(slide)
 
 
+@pytest.mark.slow
 def test_a_model_that_returns_nan_or_eats_memory_fails_and_the_process_goes_on(
     start: Start, slide: Path, tmp_path: Path
 ) -> None:
@@ -181,6 +187,7 @@ def test_a_model_that_returns_nan_or_eats_memory_fails_and_the_process_goes_on(
     assert greedy.is_alive
 
 
+@pytest.mark.slow
 def test_a_model_that_never_returns_is_ended_when_its_time_is_over(start: Start, slide: Path, tmp_path: Path) -> None:
     process = start(network(tmp_path / "model", making_models.endless()))
     process.begin(slide)
@@ -215,6 +222,7 @@ def test_what_stops_a_run_stops_a_model_that_never_returns(start: Start, slide: 
     assert not process.is_alive
 
 
+@pytest.mark.slow
 def test_a_program_that_never_answers_is_ended_with_the_process(start: Start, slide: Path, tmp_path: Path) -> None:
     process = start(program(tmp_path / "model", "import time\ntime.sleep(1000)\n"))
     process.begin(slide)
@@ -224,6 +232,40 @@ def test_a_program_that_never_answers_is_ended_with_the_process(start: Start, sl
     assert not psutil.wait_procs([child], timeout=5)[1]
 
 
+_RUNAWAY = """
+import os, time
+if not os.fork():
+    os.setsid()
+    place = os.environ["PINAKES_MODEL"] + "/../runaway"
+    with open(place + ".new", "w") as file: file.write(str(os.getpid()))
+    os.rename(place + ".new", place)
+time.sleep(1000)
+"""
+"""A program with a process that leaves its group, and says its number beside the model's directory."""
+
+
+def runaway(directory: Path) -> psutil.Process:
+    """That process, once it runs."""
+    deadline = time.monotonic() + 30
+    while not (directory / "runaway").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return psutil.Process(int((directory / "runaway").read_text()))
+
+
+@pytest.mark.slow
+def test_what_a_program_started_ends_with_the_process_wherever_it_has_gone(
+    start: Start, slide: Path, tmp_path: Path
+) -> None:
+    process = start(program(tmp_path / "model", _RUNAWAY))
+    process.begin(slide)
+    left = runaway(tmp_path)
+    process.kill()
+    assert left.is_running()
+    process.stop()
+    assert not psutil.wait_procs([left], timeout=5)[1]
+
+
+@pytest.mark.slow
 def test_a_program_may_take_what_the_process_may(start: Start, slide: Path, tmp_path: Path) -> None:
     process = start(program(tmp_path / "model", "import sys\nsys.stdin.buffer.readline()\nb' ' * 3 * 1024**3\n"))
     process.begin(slide)
@@ -232,6 +274,7 @@ def test_a_program_may_take_what_the_process_may(start: Start, slide: Path, tmp_
     assert process.is_alive
 
 
+@pytest.mark.slow
 def test_who_waits_is_told_when_another_kills(start: Start, slide: Path, tmp_path: Path) -> None:
     process = start(network(tmp_path / "model", making_models.endless()))
     process.begin(slide)
@@ -254,18 +297,30 @@ process.score(0, 1)
 
 
 @pytest.mark.slow
-def test_a_process_and_its_program_die_with_their_parent(slide: Path, tmp_path: Path) -> None:
-    model = program(tmp_path / "model", "import time\ntime.sleep(1000)\n")
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+def test_a_process_and_its_program_die_with_their_parent_and_what_that_started_before_the_next_begins(
+    start: Start, slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    model = program(tmp_path / "model", _RUNAWAY)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "TMPDIR": str(scratch)}
     command = [sys.executable, "-c", _PARENT, model.directory, model.sha256, str(slide)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as parent:
         assert parent.stdout is not None
         process = psutil.Process(int(parent.stdout.readline()))
-        tree = [process, *process.children(recursive=True)]
-        assert len(tree) == 2
+        left = runaway(tmp_path)
+        tree = [process, *process.children()]
         parent.kill()
         parent.wait()
     assert not psutil.wait_procs(tree, timeout=10)[1]
+    assert left.is_running()
+
+    (folder,) = scratch.iterdir()
+    os.utime(folder, (0, 0))
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    start(model)
+    assert not psutil.wait_procs([left], timeout=5)[1]
+    assert not folder.exists()
 
 
 class Counting(ArraySource):
@@ -300,6 +355,17 @@ def test_the_next_tiles_are_read_while_a_batch_is_scored(monkeypatch: pytest.Mon
     assert [len(batch) for batch in reader.batches(4, 4, 8)] == [2, 2]
     reader.close()
     assert source.places == [0, 16, 32, 48, 64, 80, 96, 112]  # each once
+
+
+@pytest.mark.parametrize(("at_once", "spans"), [(1, [8, 8, 4]), (3, [6, 6, 6, 2]), (12, [12, 8]), (40, [20])])
+def test_batches_are_as_large_as_the_model_wants_or_a_multiple(
+    monkeypatch: pytest.MonkeyPatch, at_once: int, spans: list[int]
+) -> None:
+    """What is missing in one would be scored in vain."""
+    monkeypatch.setattr("pinakes.imaging.analysis.prefetch._MOST_TILES", 8)
+    reader = TileReader(Counting(), row_of_tiles(20), 16, at_once)
+    assert [len(batch) for batch in reader.batches(0, 20, 20)] == spans
+    reader.close()
 
 
 def test_a_wrong_guess_costs_a_read_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,30 @@ def test_holes_stay_holes_and_specks_are_no_tissue() -> None:
     assert found.area_px == pytest.approx(400 * 500 - 100 * 100, rel=0.02)
 
 
+def test_glass_at_the_edge_goes_on_beyond_it_and_is_no_hole() -> None:
+    """Two corners of 100 x 100 um, and as much in the middle of a side; in the tissue it is a pinhole."""
+    truth = np.ones((600, 800), np.bool_)
+    truth[:25, :25] = truth[-25:, -25:] = truth[300:325, :25] = truth[300:325, 400:425] = False
+    found = found_in(specimen(800, 600, mpp=MPP, stain=Stain(per_mm2=0), tissue=truth).pixels)
+    assert not any(part.any() for part in (found.mask[:10, :10], found.mask[-10:, -10:], found.mask[152:160, :10]))
+    assert found.mask[140:170, 190:220].all()
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 1.0])
+def test_a_picture_smaller_than_any_speck_is_neither_all_tissue_nor_none(part: float) -> None:
+    """256 x 256 pixels of 0.5 um are 0.016 mm2; the mask has 16 x 16."""
+    truth = np.zeros((256, 256), np.bool_)
+    truth[:, : round(part * 256)] = True
+    found = found_in(specimen(256, 256, stain=Stain(per_mm2=2000), tissue=truth).pixels, 0.5)
+    assert found.fraction == pytest.approx(part, abs=0.04)
+
+
+def test_a_spot_of_ink_on_tissue_is_no_pinhole() -> None:
+    pixels = specimen(800, 600, mpp=MPP, stain=Stain(per_mm2=0)).pixels.copy()
+    pixels[300:320, 400:420] = (30, 140, 70)  # 0.006 mm2
+    assert not found_in(pixels).mask[151:159, 201:209].any()
+
+
 @pytest.mark.parametrize(
     "pixels",
     [
@@ -196,6 +220,7 @@ def test_a_real_file_is_analysed(tmp_path: Path) -> None:
     assert found.area_px == pytest.approx(truth.sum(), rel=0.08)  # 75 x 56 pixels of 8 um
 
 
+@pytest.mark.slow
 def test_the_server_does_not_load_what_analyses() -> None:
     program = """
 import sys

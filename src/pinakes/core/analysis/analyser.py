@@ -175,7 +175,7 @@ class SlideAnalyser:
             width=width,
             height=height,
             tiles=begun.tiles_count,
-            batch_tiles=self._batch_tiles(team, begun.tiles_count),
+            batch_tiles=self._batch_tiles(team, begun.tiles_count, loaded.tiles_at_once),
             columns=loaded.columns,
             heat_column=loaded.heat_column,
             heat_range=loaded.heat_range,
@@ -186,15 +186,19 @@ class SlideAnalyser:
             plans.tell_progress(transaction, run.id, total=plan.tiles, done=0, rate=None)
         return plan
 
-    def _batch_tiles(self, team: Team, tiles: int) -> int:
-        """How many tiles make a batch, as measured on the first ones; once to get going, and once more in earnest."""
+    def _batch_tiles(self, team: Team, tiles: int, at_once: int) -> int:
+        """How many tiles make a batch, as measured on the first ones; once to get going, and once more in earnest.
+
+        A multiple of at_once, which is how many the model scores in one go.
+        """
         if not tiles:
-            return 1
-        first_seconds = _seconds(lambda: team.score(Batch(0, 0, 1)))
-        probed = max(1, min(tiles, _PROBE_TILES, int(_PROBE_SECONDS / first_seconds)))
-        seconds = _seconds(lambda: team.score(Batch(0, 0, probed)))
-        wanted = round(probed / seconds * self._seconds)
-        return max(1, min(wanted, _MOST_BATCH_TILES))
+            return at_once
+
+        def seconds_for(goes: int) -> float:
+            return _seconds(lambda: team.score(Batch(0, 0, min(tiles, goes * at_once))))
+
+        probed = _within(_PROBE_SECONDS / seconds_for(1), _PROBE_TILES // at_once)
+        return at_once * _within(probed / seconds_for(probed) * self._seconds, _MOST_BATCH_TILES // at_once)
 
     # -- The scores ------------------------------------------------------------------------------------------------
 
@@ -250,6 +254,10 @@ class SlideAnalyser:
         )
         results.add(transaction, run.id, run.image_id, result)
         plans.forget_others(transaction, run.image_id, run.id)
+
+
+def _within(goes: float, most: int) -> int:
+    return max(1, min(round(goes), most))
 
 
 def _seconds(call: Callable[[], object]) -> float:

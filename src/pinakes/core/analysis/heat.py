@@ -1,6 +1,6 @@
 """Heat maps of runs: what their tiles scored, to be laid over the slide, as far as there are scores.
 
-find ──> access to the slide, then the scores as they are now, put in order once for all who look
+find ──> access to the slide, then the scores as they are, put in order once for all who look
 picture ──> any part of it at any size; its etag tells what is seen, so that it stays while nothing is scored there
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from pinakes.core.actor import Actor
 from pinakes.core.analysis import plans
 from pinakes.core.analysis.plans import Kept, Plan
-from pinakes.core.clock import Clock, Instant
+from pinakes.core.clock import SECOND, Clock, Instant
 from pinakes.core.db.engine import Database
 from pinakes.core.errors import HeatMapUnknown, InvalidFields
 from pinakes.core.readtrail import ReadTrail
@@ -35,11 +35,13 @@ from pinakes.imaging.source import Rect, Size
 if TYPE_CHECKING:
     from pinakes.imaging.analysis.heat import Steps
 
-MOST_TILES: Final = 1_000_000
-"""Of a run that has a heat map: a slide of 25 x 75 mm has 150,000 of 224 pixels at 0.5 um."""
 MOST_CACHED_BYTES: Final = 64 * 1024 * 1024
 """Of one process; the heat map that is asked for is there even if it alone takes more."""
 
+FRESH: Final = 2 * SECOND
+"""So long the heat map of a run that goes on is shown as it is: there may be a new batch ten times a second."""
+
+_LOCKS: Final = 64
 _DRAWING: Final = 1
 """To be raised when the same scores give another picture than before, for what clients have kept."""
 
@@ -72,10 +74,11 @@ class HeatPicture:
 
 @dataclass(frozen=True, slots=True)
 class _Cached:
-    """The scores of a run after so many batches."""
+    """The scores of a run after so many batches, or some more. made_at: when they were put in order."""
 
     settled_at: Instant
     batches: int
+    made_at: Instant
     layout: Layout
     heat: Heat
 
@@ -99,23 +102,22 @@ class HeatMaps:
         self._database = database
         self._renditions = renditions
         self._views = Views(database, trail, clock)
+        self._clock = clock
         self._cache: OrderedDict[int, _Cached] = OrderedDict()
         self._most_cached_bytes = most_cached_bytes
         self._lock = threading.Lock()
-        self._loading = threading.Lock()
+        self._loading = tuple(threading.Lock() for _ in range(_LOCKS))
 
     def find(self, actor: Actor, image_id: int, run_id: int | None = None) -> HeatMap:
         """The heat map of a run of a slide the actor may see, or of the newest run that has one.
 
-        Raises HeatMapUnknown, also for a run of more than MOST_TILES tiles, and what `Renditions.info` raises.
+        While the run goes on, it may be FRESH old. Raises HeatMapUnknown, and what `Renditions.info` raises.
         """
         viewed = self._renditions.info(actor, image_id)
         with self._database.read() as connection:
             kept = plans.kept(connection, image_id, run_id)
         if kept is None or kept.plan.input_digest != viewed.digest:
             raise HeatMapUnknown
-        if kept.plan.tiles > MOST_TILES:
-            raise HeatMapUnknown(f"A heat map is made of at most {MOST_TILES} tiles.")
         return HeatMap(viewed, kept.run_id, kept.plan, self._heat(image_id, kept))
 
     def whole(self, actor: Actor, heat_map: HeatMap, side: int) -> HeatPicture:
@@ -140,18 +142,21 @@ class HeatMaps:
     # -- The scores ------------------------------------------------------------------------------------------------
 
     def _heat(self, image_id: int, kept: Kept) -> Heat:
-        """The scores, no older than `kept`. One run's are put in order at a time: it takes memory."""
+        """The scores of `kept`, or those of a moment ago. Who asks while they are put in order finds it done."""
         cached = self._cached(kept)
         if cached is None:
-            with self._loading:
+            with self._loading[kept.run_id % _LOCKS]:
                 cached = self._cached(kept) or self._loaded(image_id, kept)
         return cached.heat
 
     def _cached(self, kept: Kept) -> _Cached | None:
-        """The scores as they are, if they are cached."""
+        """The scores, if they are cached and new enough."""
         with self._lock:
             cached = self._cache.get(kept.run_id)
-            if cached is None or cached.settled_at != kept.settled_at or cached.batches < kept.batches:
+            if cached is None or cached.settled_at != kept.settled_at:
+                return None
+            is_fresh = not kept.is_whole and 0 <= self._clock() - cached.made_at < FRESH
+            if cached.batches < kept.batches and not is_fresh:
                 return None
             self._cache.move_to_end(kept.run_id)
             return cached
@@ -163,14 +168,17 @@ class HeatMaps:
             layout = self._known_layout(kept)
             if layout is None:
                 tiles = plans.settled_tiles(connection, kept)
-                layout = None if tiles is None else heat.layout_of(tiles)
-            scores = plans.scores(connection, kept.run_id)
+                if tiles is None:
+                    raise HeatMapUnknown
+                layout = heat.layout_of(tiles)
+            batches = ((number * plan.batch_tiles, packed) for number, packed in plans.settled_scores(connection, kept))
+            made = heat.heat_of(
+                layout, batches, columns=len(plan.columns), column=plan.heat_column, range=plan.heat_range
+            )
             now = plans.kept(connection, image_id, kept.run_id)
-        if layout is None or now is None or now.settled_at != kept.settled_at:
+        if now is None or now.settled_at != kept.settled_at:
             raise HeatMapUnknown
-        batches = ((number * plan.batch_tiles, packed) for number, packed in scores.items())
-        made = heat.heat_of(layout, batches, columns=len(plan.columns), column=plan.heat_column, range=plan.heat_range)
-        loaded = _Cached(kept.settled_at, len(scores), layout, made)
+        loaded = _Cached(kept.settled_at, kept.batches, self._clock(), layout, made)
         self._keep(kept.run_id, loaded)
         return loaded
 

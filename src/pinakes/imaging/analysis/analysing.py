@@ -126,7 +126,7 @@ class _Slide:
         self.options = TilingOptions(tile_px=model.input_px, mpp=model.mpp)
         self.tissue = tissue.find(source)
         self.tiles = tiling.tiles_of(self.tissue, self.options)
-        self.reader = TileReader(source, self.tiles, model.input_px)
+        self.reader = TileReader(source, self.tiles, model.input_px, model.tiles_at_once)
 
     def begun(self, model: Loaded) -> Begun:
         found = self.tissue
@@ -199,6 +199,7 @@ def _loaded(model: TileModel, notice: str) -> Loaded:
         model.heat_column,
         model.heat_range,
         notice,
+        model.tiles_at_once,
     )
 
 

@@ -152,9 +152,10 @@ class Cellularity:
     identity = ModelIdentity("cellularity", "1.0", None, "classical")
     input_px = 512
     mpp = 0.5
-    columns: tuple[str, ...] = ("nuclei_per_mm2", "haematoxylin_fraction", "nuclei")
-    heat_column = 0
-    heat_range: tuple[float, float] | None = (0.0, 8000.0)
+    tiles_at_once = 1
+    columns: tuple[str, ...] = ("nuclei_per_mm2", "haematoxylin_fraction", "nuclei in the tile")
+    heat_column = 2  # what is known without a scale too
+    heat_range: tuple[float, float] | None = (0.0, 500.0)
 
     def score(self, batch: NDArray[np.uint8], mpp: float) -> NDArray[np.float32]:
         """N x 3: nuclei per mm2 of the tile, the part of it that is stained as nuclei are, the number of nuclei."""
@@ -218,9 +219,12 @@ def _tissue_mm2(tiles: Sequence[Tile], tissue: "Tissue") -> NDArray[np.float64] 
 
 
 def _mean_fraction(tiles: Sequence[Tile], scores: NDArray[np.float32]) -> float | None:
+    """Of what was scored of a cut tile, what lies beyond the slide was white, and is none of its area."""
     if not len(tiles):
         return None
-    return float(np.average(scores[:, 1].astype(np.float64), weights=[tile.width * tile.height for tile in tiles]))
+    scored = np.array([size.width * size.height for size in (tile.uncut or tile.rect for tile in tiles)])
+    stained = float(scores[:, 1].astype(np.float64) @ scored)
+    return min(1.0, stained / sum(tile.width * tile.height for tile in tiles))
 
 
 def _rounded(value: float | None) -> float | None:

@@ -11,6 +11,7 @@ stdin the program ends. It may take what the analysis process may; whoever asked
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,9 @@ _MOST_HEADER_BYTES: Final = 4096
 _MOST_REASON: Final = 200
 _END_SECONDS: Final = 1.0
 
+_DIRECTORY: Final = "PINAKES_MODEL"
+"""The variable that names the program the directory of its model."""
+
 
 class _Header(msgspec.Struct, frozen=True):
     shape: tuple[int, ...] = ()
@@ -37,7 +41,10 @@ class _Header(msgspec.Struct, frozen=True):
 
 
 class ExecutableProgram(Manifested):
-    """A `TileModel` of a directory that `manifest.read` has found right. The program lives as long as this process."""
+    """A `TileModel` of a directory that `manifest.read` has found right. The program lives as long as this process.
+
+    It starts where temporary files go: what it wrote into the model's directory would make another model of it.
+    """
 
     manifest: ExecutableManifest
 
@@ -48,12 +55,12 @@ class ExecutableProgram(Manifested):
         program, *words = manifest.command
         try:
             self._popen = subprocess.Popen(  # noqa: S603 - an operator installed it
-                [str(directory / program), *words],
+                [str(directory.absolute() / program), *words],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                cwd=directory,
-                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+                cwd=tempfile.gettempdir(),
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", _DIRECTORY: str(directory.absolute())},
                 preexec_fn=lambda: confined.die_with(parent),  # noqa: PLW1509 - no other thread runs yet
             )
         except OSError as error:
@@ -75,7 +82,7 @@ class ExecutableProgram(Manifested):
         shape = (len(batch), len(self.manifest.classes))
         if header.dtype != "float32" or header.shape != shape:
             raise AnalysisFailed(
-                f"The model's program returned {header.dtype[:20]} of {list(header.shape[:8])}, "
+                f"The model's program returned {_printable(header.dtype, 20)} of {list(header.shape[:8])}, "
                 f"not float32 of {list(shape)}."
             )
         raw = stdout.read(4 * shape[0] * shape[1])
@@ -83,11 +90,6 @@ class ExecutableProgram(Manifested):
             raise self._ended()
         scores = np.frombuffer(raw, "<f4").reshape(shape).astype(np.float32)
         return activated(checked(scores, shape), self.manifest.activation)
-
-    def close(self) -> None:
-        """End the program."""
-        self._popen.kill()
-        self._popen.communicate()
 
     def _header(self, line: bytes) -> _Header:
         if not line:
@@ -97,8 +99,7 @@ class ExecutableProgram(Manifested):
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise AnalysisFailed("The model's program returned what is no line of JSON.") from error
         if header.error is not None:
-            said = "".join(each for each in header.error[:_MOST_REASON] if each.isprintable())
-            raise AnalysisFailed(f"The model's program says: {said}")
+            raise AnalysisFailed(f"The model's program says: {_printable(header.error, _MOST_REASON)}")
         return header
 
     def _ended(self) -> AnalysisFailed:
@@ -108,3 +109,7 @@ class ExecutableProgram(Manifested):
             return AnalysisFailed("The model's program no longer speaks.")
         how = f"with status {status}" if status >= 0 else f"by signal {-status}"
         return AnalysisFailed(f"The model's program ended {how}; perhaps it needs more memory than is allowed.")
+
+
+def _printable(text: str, most: int) -> str:
+    return "".join(each for each in text[:most] if each.isprintable())

@@ -74,7 +74,7 @@ class Heat:
 
     range is None while nothing is scored, where it is that of the scores themselves.
     sums, counts: of colours, 0 to 254, and of scored tiles, above each row's and left of each column's start; one more
-    row and column for the ends. With at most 4 million places (`tiling.MAX_TILES`) neither exceeds 32 bits.
+    row and column for the ends. With at most `tiling.MAX_TILES` places neither exceeds 32 bits.
     """
 
     columns: Lines
@@ -137,8 +137,9 @@ def heat_of(
 def steps_of(heat: Heat, rect: Rect, size: Size) -> "Steps":
     """A part of the slide in `size`, height x width steps of colour.
 
-    rect: in level-0 pixels. A pixel shows the tile at its middle; one that is larger than a tile shows the mean of
-    those whose middles lie in it, as far as they are scored.
+    rect: in level-0 pixels. A pixel shows the tile at its middle; one that is larger than a whole tile shows the mean
+    of those whose middles lie in it, as far as they are scored. So only a tile that was cut at an edge, to less than
+    the side of a pixel, may not be seen.
     """
     import numpy as np
 

@@ -26,13 +26,17 @@ WEIGHTS: Final = "model.onnx"
 _MOST_BYTES: Final = 1024 * 1024
 _MOST_FILES: Final = 1000
 
+_PRINTED: Final = r"\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff"
+"""No control characters, and no halves of characters: XML, in which texts end up, has no place for them."""
+
 
 class ModelInvalid(AnalysisFailed):
     """A model's manifest is wrong, or its files are not what it says; the text says where, for its operator."""
 
 
 Word: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")]
-Text: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Text: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=rf"\A[{_PRINTED}]*\Z")]
+Prose: TypeAlias = Annotated[str, msgspec.Meta(max_length=2000, pattern=rf"\A[\t\n{_PRINTED}]*\Z")]
 Sha256: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Byte: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=255)]
 Activation: TypeAlias = Literal["none", "softmax", "sigmoid"]
@@ -81,7 +85,7 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     activation: Activation = "none"
     heat_class: str | None = None
     heat_range: tuple[float, float] | None = None
-    description: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    description: Prose = ""
     files: dict[str, Sha256] = msgspec.field(default_factory=dict)
 
 
@@ -89,7 +93,7 @@ class OnnxManifest(_Manifest, frozen=True, tag="onnx", kw_only=True):
     """Of a network for ONNX Runtime. Its input is float32, (pixel / 255 - mean) / std of each channel.
 
     output: the name of the output with the scores; default: the first.
-    batch: how many tiles it is given at once; each run has this shape, so that a tile's score depends on nothing else.
+    batch: how many tiles a GPU is given at once; a CPU is given one.
     """
 
     layout: Literal["NHWC", "NCHW"]

@@ -61,6 +61,7 @@ class TileModel(Protocol):
     """A model that gives each tile a row of numbers, and makes findings of all rows.
 
     input_px, mpp: the side of the tiles it wants, and their um per pixel.
+    tiles_at_once: how many it scores in one go; of fewer it takes as long.
     columns: what each number of a row means, with its unit.
     heat_column: the column that a heat map shows.   heat_range: its values for no and for full colour;
     None: from the least to the greatest value.
@@ -69,6 +70,7 @@ class TileModel(Protocol):
     identity: ModelIdentity
     input_px: int
     mpp: float
+    tiles_at_once: int
     columns: tuple[str, ...]
     heat_column: int
     heat_range: tuple[float, float] | None

@@ -31,7 +31,7 @@ class OnnxNetwork(Manifested):
         """Raises AnalysisFailed for what ONNX Runtime cannot load, or has other inputs and outputs than it should."""
         super().__init__(manifest)
         self._session = _session(directory / WEIGHTS, uses_gpu)
-        self._input, self._batch = _input(self._session, manifest)
+        self._input, self.tiles_at_once = _input(self._session, manifest)
         self._outputs = _outputs(self._session, manifest)
         std = np.array(manifest.std, np.float64)
         self._factor = (1 / (255 * std)).astype(np.float32)
@@ -39,7 +39,8 @@ class OnnxNetwork(Manifested):
 
     def score(self, batch: "NDArray[np.uint8]", mpp: float) -> "NDArray[np.float32]":  # noqa: ARG002
         """As `TileModel.score`. Raises AnalysisFailed for NaN, a wrong shape or type, too much memory."""
-        rows = [self._scored(batch[first : first + self._batch]) for first in range(0, len(batch), self._batch)]
+        step = self.tiles_at_once
+        rows = [self._scored(batch[first : first + step]) for first in range(0, len(batch), step)]
         return np.concatenate(rows) if rows else np.empty((0, len(self.columns)), np.float32)
 
     def _scored(self, tiles: "NDArray[np.uint8]") -> "NDArray[np.float32]":
@@ -49,7 +50,7 @@ class OnnxNetwork(Manifested):
             raise
         except Exception as error:  # ONNX Runtime's own have no ancestor in common
             raise _failure(error, "The model failed") from error
-        scores, *outcome = (each[: len(tiles)] if _is_rows(each, self._batch) else each for each in given)
+        scores, *outcome = (each[: len(tiles)] if _is_rows(each, self.tiles_at_once) else each for each in given)
         rows = self._class_scores(np.asarray(scores), len(tiles))
         if not self.manifest.outcome:
             return rows
@@ -58,7 +59,7 @@ class OnnxNetwork(Manifested):
 
     def _prepared(self, tiles: "NDArray[np.uint8]") -> "NDArray[np.float32]":
         """As the network wants them; a short batch is filled up, so that every run has the same shape."""
-        pixels = np.zeros((self._batch, *tiles.shape[1:]), np.float32)
+        pixels = np.zeros((self.tiles_at_once, *tiles.shape[1:]), np.float32)
         np.multiply(tiles, self._factor, out=pixels[: len(tiles)])
         pixels[: len(tiles)] += self._offset
         return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)) if self.manifest.layout == "NCHW" else pixels
@@ -87,7 +88,11 @@ def _session(path: Path, uses_gpu: bool) -> "onnxruntime.InferenceSession":
 
 
 def _input(session: "onnxruntime.InferenceSession", manifest: OnnxManifest) -> tuple[str, int]:
-    """The name of the only input, and how many tiles it takes. Raises AnalysisFailed."""
+    """The name of the only input, and how many tiles it takes. Raises AnalysisFailed.
+
+    On a CPU one, if it takes any number: there more at once are no faster, and in a network that is quantised as it
+    runs, a tile's score would depend on the others.
+    """
     inputs = session.get_inputs()
     if len(inputs) != 1:
         raise AnalysisFailed(f"{WEIGHTS} has {len(inputs)} inputs, not one.")
@@ -98,7 +103,9 @@ def _input(session: "onnxruntime.InferenceSession", manifest: OnnxManifest) -> t
     if inputs[0].type != "tensor(float)" or not fits:
         expected = " x ".join(map(str, ("N", *wanted)))
         raise AnalysisFailed(f"The input of {WEIGHTS} is not float32 of {expected}, as its manifest says.")
-    return inputs[0].name, batch if isinstance(batch, int) and batch > 0 else manifest.batch
+    if isinstance(batch, int) and batch > 0:
+        return inputs[0].name, batch
+    return inputs[0].name, manifest.batch if _GPU in session.get_providers() else 1
 
 
 def _outputs(session: "onnxruntime.InferenceSession", manifest: OnnxManifest) -> list[str]:

@@ -29,13 +29,17 @@ Span: TypeAlias = tuple[int, int]
 
 
 class TileReader:
-    """Reads the tiles of one slide, in batches. The source is this reader's alone."""
+    """Reads the tiles of one slide, in batches: as many as the model scores at once, or a multiple of it.
 
-    def __init__(self, source: ImageSource, tiles: Sequence[Tile], side_px: int) -> None:
+    The source is this reader's alone.
+    """
+
+    def __init__(self, source: ImageSource, tiles: Sequence[Tile], side_px: int, at_once: int = 1) -> None:
         self._source = source
         self._tiles = tiles
         self._side_px = side_px
-        self._size = max(1, min(_MOST_TILES, _BATCH_PIXELS // side_px**2))
+        few = min(_MOST_TILES, _BATCH_PIXELS // side_px**2)
+        self._size = at_once * max(1, few // at_once)  # a network takes four times the memory for as many
         self._thread = ThreadPoolExecutor(1, "tile-reader")
         self._ahead: tuple[Span, Future[Batch]] | None = None
 

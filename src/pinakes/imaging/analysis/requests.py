@@ -91,7 +91,10 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
 
 
 class Loaded(msgspec.Struct, frozen=True, tag=True):
-    """The model, as `model.TileModel` explains it. notice: what its manifest says of it."""
+    """The model, as `model.TileModel` explains it. notice: what its manifest says of it.
+
+    Who asks for multiples of tiles_at_once, from a multiple on, spares it what it would score in vain.
+    """
 
     name: str
     version: str
@@ -103,6 +106,7 @@ class Loaded(msgspec.Struct, frozen=True, tag=True):
     heat_column: int
     heat_range: tuple[float, float] | None
     notice: str = ""
+    tiles_at_once: int = 1
 
 
 class TileRow(NamedTuple):

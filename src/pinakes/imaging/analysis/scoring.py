@@ -23,6 +23,8 @@ _MOST_LOGIT: Final = 80.0
 class Manifested:
     """What a `TileModel` is, as far as its manifest says it."""
 
+    tiles_at_once = 1
+
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
         kind: Kind = "onnx" if isinstance(manifest, OnnxManifest) else "executable"

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
     from pinakes.imaging.analysis.tissue import Tissue
 
-MAX_TILES = 4_000_000
+MAX_TILES = 1_000_000
 """Of one slide: 40,000 x 30,000 pixels at 0.5 um have 4,700 of 512; a slide of 25 x 75 mm has 29,000."""
-
 
 _SCALE_SLACK = 0.02
 

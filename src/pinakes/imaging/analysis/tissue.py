@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 from scipy import ndimage
 from skimage.filters import threshold_otsu
-from skimage.morphology import remove_small_holes, remove_small_objects
+from skimage.morphology import remove_small_objects
 
 from pinakes.imaging import geometry
 from pinakes.imaging.analysis import outlines, scale
@@ -39,6 +39,9 @@ LONGEST: Final = 4096
 
 SMALLEST_MM2: Final = 0.02
 """Of what counts as tissue, and of a hole in it. Without scale, pixels of the mask count as if of WORKING_MPP."""
+
+_SMALLEST_PART: Final = 0.01
+"""Of a picture so small that SMALLEST_MM2 would be a good part of it, or more than all of it."""
 
 _READ_PIXELS: Final = 2 * 1024 * 1024
 _STRIP_PIXELS: Final = 128 * 1024
@@ -93,7 +96,8 @@ def find(source: ImageSource) -> Tissue:
     mpp = scale.accepted(source.description.mpp)
     working = working_size(size, mpp)
     scale_x, scale_y = size.width / working.width, size.height / working.height
-    mask = _mask(source, size, working, _smallest_px(scale_x, scale_y, mpp))
+    smallest_px = min(_smallest_px(scale_x, scale_y, mpp), round(_SMALLEST_PART * working.width * working.height))
+    mask = _mask(source, size, working, smallest_px)
     area_px = float(np.count_nonzero(mask)) * scale_x * scale_y
     area_mm2 = area_px * mpp[0] * mpp[1] / 1e6 if mpp else None
     tolerance_px = _OUTLINE_TOLERANCE * min(scale_x, scale_y)
@@ -134,8 +138,17 @@ def _mask(source: ImageSource, size: Size, working: Size, smallest_px: int) -> "
     colourful = ((smooth > cut) & ~ink).astype(np.uint8)
     closed = ndimage.grey_closing(colourful, size=(_CLOSING_SIDE, _CLOSING_SIDE)).astype(np.bool_) & ~ink
     largest_left_out = max(0, smallest_px - 1)
-    without_specks = remove_small_objects(closed, max_size=largest_left_out)
-    return np.asarray(remove_small_holes(without_specks, max_size=largest_left_out))
+    without_specks = np.asarray(remove_small_objects(closed, max_size=largest_left_out))
+    return np.asarray(without_specks | (_small_holes(without_specks, largest_left_out) & ~ink))
+
+
+def _small_holes(mask: "NDArray[np.bool_]", largest_px: int) -> "NDArray[np.bool_]":
+    """Where the mask has holes of so many pixels at most. What touches the edge goes on beyond it, so it is none."""
+    labels, _ = ndimage.label(~mask)
+    is_small = np.bincount(labels.ravel()) <= largest_px
+    is_small[0] = False  # the mask itself
+    is_small[labels[[0, -1], :]] = is_small[labels[:, [0, -1]]] = False
+    return np.asarray(is_small[labels])
 
 
 def _strips(source: ImageSource, size: Size, working: Size) -> Iterator[tuple[int, Pixels]]:
