@@ -181,10 +181,11 @@ def test_a_run_is_followed_until_it_ends(
     assert all(one != other for one, other in pairwise(found))
 
 
+@pytest.mark.parametrize("bound", ["_MOST_STREAMS", "_MOST_STREAMS_OF_USER"])
 def test_streams_are_bounded_and_given_back(
-    archive: Archive, pat: Client, slide: Slide, monkeypatch: pytest.MonkeyPatch
+    archive: Archive, pat: Client, slide: Slide, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
-    monkeypatch.setattr(native_runs, "_MOST_STREAMS", 2)
+    monkeypatch.setattr(native_runs, bound, 2)
     monkeypatch.setattr(native_runs, "_LOOK_SECONDS", 0.05)
     path = f"/images/{slide.id}/runs/{started(pat, slide)['id']}/events"
 
@@ -229,22 +230,6 @@ def test_a_stream_ends_with_its_token(
         return (await following).text
 
     assert [name for name, _ in events_of(pat.loop.run_until_complete(follow()))] == ["progress"]
-
-
-def test_one_user_leaves_streams_to_others(
-    archive: Archive, pat: Client, slide: Slide, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(native_runs, "_MOST_STREAMS_OF_USER", 1)
-    monkeypatch.setattr(native_runs, "_LOOK_SECONDS", 0.05)
-    path = f"/images/{slide.id}/runs/{started(pat, slide)['id']}/events"
-
-    async def follow() -> list[int]:
-        following = [asyncio.create_task(pat._request("GET", path, {})) for _ in range(2)]
-        await asyncio.sleep(0.3)
-        await asyncio.to_thread(work_off, archive)
-        return sorted([(await one).status_code for one in following])
-
-    assert pat.loop.run_until_complete(follow()) == [200, 503]
 
 
 # -- A study ------------------------------------------------------------------------------------------------------

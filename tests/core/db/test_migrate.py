@@ -170,6 +170,15 @@ def test_four_processes_starting_at_once_all_find_the_schema(empty_url: str, dat
     assert migrate.current(database) == migrate.REVISION
 
 
+A_SLIDE = (
+    "INSERT INTO users (id, name, name_folded, email, email_folded, kinds, is_staff, is_active, created_at,"
+    " uid) VALUES (1, 'ana', 'ana', 'a@b', 'a@b', 'slide', FALSE, TRUE, 5, 'u')",
+    "INSERT INTO images (id, uid, kind, name, author_id, visibility, created_at, modified_at)"
+    " VALUES (1, 'i', 'slide', 'a.svs', 1, 'private', 5, 5)",
+)
+"""As it is written before descriptions and runs are known."""
+
+
 def test_contents_that_were_there_before_descriptions_wait_to_be_read(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,10 +187,7 @@ def test_contents_that_were_there_before_descriptions_wait_to_be_read(
         migrate.migrate(database)
     with database.write() as transaction:
         for statement in (
-            "INSERT INTO users (id, name, name_folded, email, email_folded, kinds, is_staff, is_active, created_at,"
-            " uid) VALUES (1, 'ana', 'ana', 'a@b', 'a@b', 'slide', FALSE, TRUE, 5, 'u')",
-            "INSERT INTO images (id, uid, kind, name, author_id, visibility, created_at, modified_at)"
-            " VALUES (1, 'i', 'slide', 'a.svs', 1, 'private', 5, 5)",
+            *A_SLIDE,
             "INSERT INTO blobs (digest, key, size_bytes, refs, created_at) VALUES ('d', 'k', 1, 1, 5)",
             "INSERT INTO versions (id, uid, image_id, name, digest, author_id, created_at, change_log, allows_imaging)"
             " VALUES (1, 'a', 1, '1.0', 'd', 1, 6, '', TRUE), (2, 'b', 1, '1.1', NULL, 1, 7, '', TRUE)",
@@ -207,12 +213,7 @@ def test_ids_of_runs_that_are_gone_are_not_given_again_after_their_table_was_mad
         before.setattr(migrate, "REVISION", "0004")
         migrate.migrate(database)
     with database.write() as transaction:
-        for statement in (
-            "INSERT INTO users (id, name, name_folded, email, email_folded, kinds, is_staff, is_active, created_at,"
-            " uid) VALUES (1, 'ana', 'ana', 'a@b', 'a@b', 'slide', FALSE, TRUE, 5, 'u')",
-            "INSERT INTO images (id, uid, kind, name, author_id, visibility, created_at, modified_at)"
-            " VALUES (1, 'i', 'slide', 'a.svs', 1, 'private', 5, 5)",
-        ):
+        for statement in A_SLIDE:
             transaction.execute(text(statement))
         for uid in "abc":
             last = transaction.execute(text(insert.format(uid))).scalar_one()

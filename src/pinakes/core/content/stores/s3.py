@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -94,9 +95,17 @@ class S3Store:
             raise ValueError(f"{bucket!r} is not a bucket name: 3 to 63 of a-z, 0-9, '.' and '-'")
         if prefix and not _PREFIX.fullmatch(prefix):
             raise ValueError(f"{prefix!r} is not a prefix: names of A-Z, a-z, 0-9, '.', '_' and '-' between slashes")
-        self._bucket = _connect(bucket, prefix, options, _REQUEST_TIMEOUT, _MAX_RETRIES)
-        self._ranges = _connect(bucket, prefix, options, _RANGE_TIMEOUT, 1)
-        self._probe = _connect(bucket, prefix, options, _CHECK_TIMEOUT, 0)
+        self._connect = partial(_connect, bucket, prefix, options)
+        self._bucket = self._connect(_REQUEST_TIMEOUT, _MAX_RETRIES)
+
+    @cached_property
+    def _ranges(self) -> Bucket:
+        """For reading from the middle. Made when it is used, like the next: each takes some 13 ms."""
+        return self._connect(_RANGE_TIMEOUT, 1)
+
+    @cached_property
+    def _probe(self) -> Bucket:
+        return self._connect(_CHECK_TIMEOUT, 0)
 
     def begin(self, key: str, *, expected_bytes: int | None = None) -> Writer:
         return _S3Writer(self._bucket, _path(key), part_bytes(expected_bytes))
