@@ -1,11 +1,13 @@
 """Answers that are made whole before they are sent: what is half sent can no longer be answered with an error."""
 
+import asyncio
 import errno
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import IO, Final
+from weakref import WeakKeyDictionary
 
 from starlette.responses import Response
 
@@ -15,6 +17,8 @@ from pinakes.web.download import StreamResponse
 
 _PIECE_BYTES: Final = 1024 * 1024
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
+_MADE_AT_ONCE: Final = 2
+_making: Final["WeakKeyDictionary[Bridge, asyncio.Semaphore]"] = WeakKeyDictionary()
 
 
 async def respond_made(
@@ -22,9 +26,11 @@ async def respond_made(
 ) -> Response:
     """Make a body in a thread, in a file without a name in a folder, and send it.
 
+    A worker makes two at a time, whichever APIs ask: each may take some 200 MB of memory meanwhile.
     Raises StorageFull, StoreUnavailable, and what making it raises.
     """
-    file, size_bytes = await bridge.thread(_written, make, folder)
+    async with _making.setdefault(bridge, asyncio.Semaphore(_MADE_AT_ONCE)):
+        file, size_bytes = await bridge.thread(_written, make, folder)
     pieces = iter(partial(file.read, _PIECE_BYTES), b"")
     return StreamResponse(pieces, bridge, content_length=size_bytes, on_close=file.close, headers=headers)
 

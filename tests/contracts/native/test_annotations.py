@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ import pytest
 from pinakes.apis.pathomiq import API as PATHOMIQ
 from pinakes.core.access.users import User
 from pinakes.core.actor import Kind
-from pinakes.core.annotations import reading, region_indexing
+from pinakes.core.annotations import geometry, reading, region_indexing, region_search
 from pinakes.core.annotations.records import Source
+from pinakes.core.annotations.region_index import RegionIndex
 from pinakes.core.archive import Archive
 from pinakes.core.audit import of_image
 from pinakes.core.slides import records, rows
@@ -342,6 +345,63 @@ def test_a_box_as_a_vector_tile(pat: Client, slide: int) -> None:
     assert {(x / 2, 1 + y / 2) for x, y in first.lines[0]} == set(SQUARE)
 
 
+@ONE_BACKEND
+@pytest.mark.parametrize(("left", "told"), [("123456.75", "123456.75"), ("1234567", "1234567"), ("-0.2", "-0.25")])
+def test_the_corner_of_a_tile_is_told_to_the_last_digit(pat: Client, slide: int, left: str, told: str) -> None:
+    send(pat, slide)
+    answer = pat.get(path(slide, f"/1/features?bbox={left},{left},2000000,2000000&format=mvt"))
+    assert (answer.headers["x-tile-left"], answer.headers["x-tile-top"]) == (told, told)
+    far = pat.get(path(slide, "/1/features?bbox=0,0,1,1&zoom=24&format=mvt"))
+    assert far.headers["x-tile-unit"] == "4194304"
+
+
+@ONE_BACKEND
+def test_a_colour_that_only_looks_like_one_does_no_harm(pat: Client, slide: int) -> None:
+    odd = {"name": "a", "color": [True, True, True]}
+    send(pat, slide, collection(feature(polygon(SQUARE), classification=odd)))
+    (shown,) = pat.get(path(slide, "/1/features?bbox=0,0,9,9")).json()["features"]
+    assert shown["properties"]["classification"] == {"name": "a"}
+
+
+@ONE_BACKEND
+def test_what_cannot_be_indexed_is_409(pat: Client, slide: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(geometry, "Steps", partial(geometry.Steps, 0))
+    send(pat, slide, IMAGESCOPE)
+    for _ in range(2):
+        refused(pat.get(path(slide, "/1/features?bbox=0,0,9,9")), 409)
+
+
+@ONE_BACKEND
+def test_who_waits_for_an_index_keeps_nobody_from_searching_others(
+    world: World, pat: Client, slide: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(pat, slide)
+    other = make_slide(world, pat)
+    send(pat, other, IMAGESCOPE)
+    looked = path(other, "/1/features?bbox=0,0,9,{}")
+    pat.get(looked.format(1))
+    real_index, real_search = region_indexing.index, region_search.search
+    is_searched, in_time = threading.Event(), []
+
+    def slow(*args: Any) -> None:
+        in_time.append(is_searched.wait(20))
+        real_index(*args)
+
+    def searched(index: RegionIndex, *args: Any) -> Any:
+        if index.layers[0][1] == (0, 255, 0):  # the other's
+            is_searched.set()
+        return real_search(index, *args)
+
+    monkeypatch.setattr(region_indexing, "index", slow)
+    monkeypatch.setattr(region_search, "search", searched)
+    waiting: list[tuple[str, str, dict[str, Any]]] = [
+        ("GET", path(slide, f"/1/features?bbox=0,0,9,{number}"), {}) for number in range(6)
+    ]
+    answers = pat.at_once([*waiting, ("GET", looked.format(2), {})])
+    assert {answer.status_code for answer in answers} == {200}
+    assert in_time == [True]
+
+
 def test_what_the_client_has_is_not_searched_again(pat: Client, slide: int, monkeypatch: pytest.MonkeyPatch) -> None:
     send(pat, slide)
     asked = path(slide, "/1/features?bbox=0,0,9,9&zoom=2")
@@ -360,9 +420,9 @@ def test_an_index_is_made_once_whoever_asks_and_again_if_it_was_removed(
     made = []
     real = region_indexing.index
 
-    def counted(pieces: Any, file: Any) -> None:
+    def counted(*args: Any) -> None:
         made.append(1)
-        real(pieces, file)
+        real(*args)
 
     monkeypatch.setattr(region_indexing, "index", counted)
     document = collection(*[feature(polygon(SQUARE))] * 2000)

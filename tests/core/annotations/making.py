@@ -97,7 +97,7 @@ def asap_polygon(coordinates: str) -> bytes:
     ).encode()
 
 
-_COORDINATES = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**6), 10**6).map(float)
+_COORDINATES = st.floats(-1e15, 1e15) | st.integers(-(10**6), 10**6).map(float)
 _TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn"]) | st.sampled_from("\t\n\r"))
 _NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn"]), max_size=40)
 _REGIONS = st.builds(

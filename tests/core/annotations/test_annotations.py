@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from pinakes.core import audit
 from pinakes.core.actor import Actor, Kind, Scope
-from pinakes.core.annotations.annotations import Annotations
+from pinakes.core.annotations import annotations
 from pinakes.core.annotations.formats import Format
 from pinakes.core.annotations.records import Annotation, Source
 from pinakes.core.annotations.summary import LayerSummary
@@ -21,6 +21,7 @@ from pinakes.core.errors import (
     InvalidFields,
     NotAllowed,
     ScopeMissing,
+    StoreUnavailable,
     TooLarge,
     UserUnknown,
     WrongState,
@@ -30,6 +31,7 @@ from pinakes.core.slides.records import NewSlide, Slide
 from pinakes.core.slides.states import Stage, StageStatus
 from tests.conftest import Backend, MovableClock
 from tests.core.annotations.making import ASAP, IMAGESCOPE, document
+from tests.core.annotations.test_geojson_reading import DOCUMENT
 from tests.core.namespaces.making import make_user
 from tests.suites.content_store import listed
 
@@ -266,7 +268,51 @@ def test_every_read_of_a_version_is_in_the_trail(archive: Archive, ana: Actor, s
     assert [(one.actor_id, one.subject) for one in reads] == [(ana.user_id, f"annotation:{annotation.id}")] * 2
 
 
+def test_a_machine_may_draw_more_than_people_send(archive: Archive, ana: Actor, slide: Slide) -> None:
+    """Contract 4.12 bounds what is sent; what is computed here may be a region for every tile."""
+    large = document() + b" " * MAX_BYTES
+    with pytest.raises(TooLarge):
+        predict(archive, slide, large)
+    with archive.annotations.receive_result() as upload:
+        upload.write(large)
+        upload.finish()
+        assert [layer.name for layer in upload.layers] == ["a"]
+    with archive.annotations.receive_result() as upload, pytest.raises(InvalidFields):
+        upload.write(DOCUMENT)
+        upload.finish()
+
+
+def test_a_document_that_grows_beyond_measure_is_not_made(
+    archive: Archive, ana: Actor, slide: Slide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, annotation = send(archive, ana, slide.uid)
+    assert b"".join(archive.slide_annotations.written(ana, annotation, Format.ASAP))
+    monkeypatch.setattr(annotations, "_MADE_SHARE", 0)
+    with pytest.raises(WrongState, match="too large"):
+        list(archive.slide_annotations.written(ana, annotation, Format.ASAP))
+
+
+def test_a_store_that_fails_while_a_version_is_read_leaves_nothing_open(
+    archive: Archive, ana: Actor, slide: Slide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, annotation = send(archive, ana, slide.uid)
+    closed = []
+
+    class Failing:
+        size_bytes = 10
+
+        def read_at(self, *_: int) -> bytes:
+            raise StoreUnavailable
+
+        def close(self) -> None:
+            closed.append(1)
+
+    monkeypatch.setattr(archive.content, "open", lambda digest: Failing())  # noqa: ARG005
+    with pytest.raises(StoreUnavailable):
+        archive.slide_annotations.written(ana, annotation, Format.GEOJSON)
+    assert closed == [1]
+
+
 def test_an_unfinished_upload_tells_nothing_of_itself(archive: Archive) -> None:
-    annotations: Annotations = archive.annotations
-    with annotations.receive() as upload, pytest.raises(RuntimeError):
+    with archive.annotations.receive() as upload, pytest.raises(RuntimeError):
         _ = upload.layers

@@ -14,7 +14,7 @@ from pinakes.core.errors import InvalidFields
 from tests.core.annotations.making import ASAP, HALO, IMAGESCOPE, SQUARE, read, region, shifted
 
 _SPACING = 1000.0
-_INSIDE = st.floats(-0.4, 0.4).map(lambda share: share * _SPACING)
+_INSIDE = (st.floats(-0.5, 0.5) | st.sampled_from([-0.5, 0.0, 0.5])).map(lambda share: share * _SPACING)
 _PLACES = st.tuples(_INSIDE, _INSIDE)
 _NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn"]), min_size=1, max_size=40).filter(
     lambda name: name != "None"  # ASAP's word for no group
@@ -29,10 +29,16 @@ def _not_closed(points: list[tuple[float, float]]) -> bool:
 
 @st.composite
 def polygons(draw: st.DrawFn) -> list[Region]:
-    """A polygon and its holes: a square of a size that holds whatever the holes may be, cut at any corner."""
+    """A polygon and its holes, which may touch it, or be all of it; what fills one of them may follow."""
     outline = [(-500.0, -500.0), (500.0, -500.0 - draw(st.floats(0, 1))), (500.0, 500.0), (-500.0, 500.0)]
-    holes = draw(st.lists(st.lists(_PLACES, min_size=3, max_size=7).filter(_not_closed), max_size=2))
-    return [region(outline, text=draw(_TEXTS)), *(region(hole, is_hole=True) for hole in holes)]
+    shapes = st.lists(_PLACES, min_size=3, max_size=7).filter(_not_closed) | st.just(outline)
+    holes = draw(st.lists(shapes, max_size=2))
+    islands = draw(st.lists(st.sampled_from(holes), max_size=2)) if holes else []
+    return [
+        region(outline, text=draw(_TEXTS)),
+        *(region(hole, is_hole=True) for hole in holes),
+        *(region(island) for island in islands),
+    ]
 
 
 @st.composite
@@ -95,9 +101,7 @@ def test_a_polygon_that_is_closed_by_hand_stays_the_same_polygon(format: Format)
 def test_what_programs_write_becomes_any_format_and_its_regions_all_come_back(format: Format, document: bytes) -> None:
     before, after = read(document), through(format, read(document))
     assert sum(len(layer.regions) for layer in after.layers) == sum(len(layer.regions) for layer in before.layers)
-    assert {layer.name or "None" for layer in before.layers if layer.regions} <= {
-        layer.name or "None" for layer in after.layers
-    }
+    assert {layer.name for layer in before.layers if layer.regions} <= {layer.name for layer in after.layers}
 
 
 @pytest.mark.parametrize("format", Format)
@@ -120,6 +124,12 @@ def test_a_format_that_is_not_wanted_is_not_taken() -> None:
     with pytest.raises(InvalidFields, match="well-formed"):
         reader.feed(json)
         reader.close()
+
+
+def test_what_is_in_no_class_is_in_none_after_it_was_in_asaps_group_none() -> None:
+    layer = Layer("", None, regions=(region(SQUARE),))
+    (back,) = through(Format.GEOJSON, through(Format.ASAP, Markup((layer,)))).layers
+    assert (back.name, back.colour) == ("", None)
 
 
 def test_asap_puts_what_has_no_name_into_no_group_and_is_told_of_holes() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 from typing import Any
 
 import pytest
@@ -115,9 +116,17 @@ def test_long_outlines_come_in_pieces() -> None:
 
 
 def test_what_would_take_too_long_is_refused_before_the_first_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    def give_up(regions: object) -> None:
+    def give_up(regions: object, steps: object) -> None:
         raise geometry.TooInvolved
 
     monkeypatch.setattr(geometry, "homes", give_up)
     with pytest.raises(WrongState, match="GeoJSON"):
         geojson.write(read(IMAGESCOPE))
+
+
+def test_all_layers_together_may_take_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = Layer("a", regions=(region(SQUARE), region(INNER, is_hole=True)))
+    monkeypatch.setattr(geometry, "Steps", partial(geometry.Steps, 20))
+    assert len(list(geojson.write(Markup((layer,) * 3)))) == 1  # a step for the box, four for the outline
+    with pytest.raises(WrongState):
+        geojson.write(Markup((layer,) * 5))

@@ -1,8 +1,10 @@
 """GeoJSON as it is read: what QuPath and others write, and everything that is refused (issue 5, item 6)."""
 
 import json
+import threading
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from pinakes.core.annotations import dialect, geojson_reading, reading
 from pinakes.core.annotations.dialect import Limits
-from pinakes.core.annotations.model import Layer, Shape
+from pinakes.core.annotations.model import Layer, Region, Shape
 from pinakes.core.errors import InvalidFields
 from tests.core.annotations.making import INNER, SQUARE, read, region, shifted
 
@@ -119,6 +121,8 @@ def test_members_may_stand_in_any_order_and_others_are_passed_over() -> None:
         ({"name": "a", "color": [1, 2]}, Layer("a")),
         ({"name": "a", "color": [1, 2, 256]}, Layer("a")),
         ({"name": "a", "color": "red"}, Layer("a")),
+        ({"name": "a", "color": [True, True, True]}, Layer("a")),
+        ({"name": "a", "colorRGB": True}, Layer("a")),
         ({"name": 5}, Layer("")),
         ("Tumour", Layer("")),
         (None, Layer("")),
@@ -136,6 +140,21 @@ def test_the_first_colour_of_a_class_counts() -> None:
     assert (found.colour, len(found.regions)) == ((1, 1, 1), 3)
 
 
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        {"type": "MultiLineString", "coordinates": [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]},
+        {"type": "MultiPolygon", "coordinates": [[ring(SQUARE), ring(INNER)], [ring(shifted(SQUARE, 50, 0))]]},
+        {"type": "GeometryCollection", "geometries": [polygon(SQUARE), {"type": "Point", "coordinates": [1, 2]}]},
+    ],
+)
+def test_the_first_of_several_parts_has_the_name(geometry: Any) -> None:
+    """So that what is made of a document is no larger than it is: a name may have 16 KiB, and a feature many parts."""
+    (layer,) = layers(collection(feature(geometry, name="long"), feature(geometry, name="other")))
+    half = len(layer.regions) // 2
+    assert [each.text for each in layer.regions] == ["long", *[""] * (half - 1), "other", *[""] * (half - 1)]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 400))
 def test_where_the_pieces_end_makes_no_difference(piece_bytes: int) -> None:
@@ -144,7 +163,7 @@ def test_where_the_pieces_end_makes_no_difference(piece_bytes: int) -> None:
 
 
 @settings(deadline=None)
-@given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**300), 10**300))
+@given(st.floats(-1e15, 1e15) | st.integers(-(10**15), 10**15))
 def test_coordinates_are_exact(number: float) -> None:
     (layer,) = layers(json.dumps({"type": "Point", "coordinates": [number, 0]}).encode())
     assert layer.regions[0].xs[0] == float(number)
@@ -191,6 +210,8 @@ def _points(coordinates: str) -> bytes:
         (_points("[[NaN,2],[3,4]]"), "not valid JSON"),
         (_points("[[Infinity,2],[3,4]]"), "not valid JSON"),
         (_points("[[1e999,2],[3,4]]"), "out of range"),
+        (_points("[[1.1e15,2],[3,4]]"), "farther away"),
+        (_points("[[1,2],[3,-1e300]]"), "farther away"),
         (_points("[[1,2],[3,4,5]]"), "member is not as GeoJSON"),
         (_points("[[1,2],[3,4]}"), "ends in the middle"),
         (_points("[" * 5000 + "]" * 5000), "nested too deeply"),
@@ -227,6 +248,7 @@ def test_names_regions_positions_and_classes_are_bounded() -> None:
     point = {"type": "Point", "coordinates": [1, 2]}
     assert "longer than 255" in refusal(collection(feature(point, classification={"name": "n" * 256})))
     assert "longer than 16384" in refusal(collection(feature(point, name="n" * 16_385)))
+    assert "more than 3 features" in refusal(collection(*[feature(None)] * 4), Limits(regions=3))
     assert "more than 3 regions" in refusal(collection(*[feature(point)] * 4), Limits(regions=3))
     assert "more than 9 positions" in refusal(collection(*[feature(polygon(SQUARE))] * 3), Limits(elements=9))
     many = [feature(point, classification={"name": str(number)}) for number in range(1001)]
@@ -236,6 +258,68 @@ def test_names_regions_positions_and_classes_are_bounded() -> None:
 def test_one_feature_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(geojson_reading, "MAX_FEATURE_POSITIONS", 5)
     assert "more than 5 positions" in refusal(collection(feature(polygon(SQUARE))))
+    parts = [{"type": "Point", "coordinates": [1, 2]}] * 3
+    assert "more than 5 positions" in refusal(json.dumps({"type": "GeometryCollection", "geometries": parts}).encode())
+
+
+def test_a_name_and_a_class_are_measured_before_they_are_read() -> None:
+    """Small objects take thirty times their bytes when they are."""
+    point = {"type": "Point", "coordinates": [1, 2]}
+    for name in ("name", "classification"):
+        document = collection(feature(point, **{name: [{"": 0}] * 100_000}))
+        assert "longer than 262144 bytes" in refusal(document)
+        assert _peak(document) < 8 * MIB
+    layers(collection(feature(point, measurements=[{"": 0}] * 100_000)))
+    (layer,) = layers(collection(feature(point, name="\U0001f52c" * dialect.MAX_TEXT)))  # escaped to twelve bytes each
+    assert len(layer.regions[0].text) == dialect.MAX_TEXT
+
+
+def _peak(document: bytes) -> int:
+    tracemalloc.start()
+    try:
+        refusal(document)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_members_of_the_root_are_bounded() -> None:
+    members = {str(number): 0 for number in range(999)}
+    assert layers(collection(**members)) == ()
+    assert "more than 1000 members" in refusal(collection(**members, more=0))
+
+
+def test_large_features_are_read_by_two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(geojson_reading, "_LARGE_BYTES", 100)
+    reading_now, most = [], []
+    is_third = threading.Event()
+
+    def look(layer: int, drawn: Region) -> None:
+        reading_now.append(1)
+        most.append(len(reading_now))
+        if len(most) > 2:
+            is_third.set()
+        is_third.wait(0.05 if len(most) < 3 else 0)
+        reading_now.pop()
+
+    def upload() -> None:
+        reader = reading.Reader(look)
+        reader.feed(collection(feature(polygon(SQUARE), name="n" * 200)))
+        reader.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        for done in [pool.submit(upload) for _ in range(6)]:
+            done.result()
+    assert (len(most), max(most)) == (6, 2)
+
+
+@pytest.mark.parametrize("cuts", [(1,), (2,), (1, 2)])
+def test_a_byte_order_mark_may_come_in_pieces(cuts: tuple[int, ...]) -> None:
+    document = b"\xef\xbb\xbf" + DOCUMENT
+    pieces = [document[start:end] for start, end in zip((0, *cuts), (*cuts, len(document)), strict=True)]
+    assert reading.read(pieces) == read(DOCUMENT)
+    with pytest.raises(InvalidFields):
+        reading.read([b"\xef"])
 
 
 def _endless(begin: bytes, more: bytes) -> Iterator[bytes]:

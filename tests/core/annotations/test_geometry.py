@@ -72,6 +72,46 @@ def test_a_box_that_encloses_is_not_enough() -> None:
     assert geometry.homes([bent, region(shifted(INNER, 3, 3), is_hole=True)]) == {}
 
 
+def test_a_hole_lies_in_the_one_that_it_follows_rather_than_in_the_smallest() -> None:
+    around = region([(-50, -50), (50, -50), (50, 50), (-50, 50)])
+    assert geometry.homes([region(SQUARE), around, region(INNER, is_hole=True)]) == {1: [2]}
+
+
+@pytest.mark.parametrize(
+    "hole",
+    [
+        [(10, 5), (5, 3), (5, 7)],  # touches with its first vertex
+        [(5, 0), (10, 5), (5, 10), (0, 5)],  # with each
+        SQUARE,
+        [(5, 0), (10, 5), (10, 10)],  # and has an edge in common
+    ],
+)
+def test_a_hole_may_touch_the_outline_that_it_follows(hole: list[tuple[float, float]]) -> None:
+    after = region(shifted(SQUARE, 30, 0))
+    assert geometry.homes([region(SQUARE), region(hole, is_hole=True), after]) == {0: [1]}
+
+
+def test_a_hole_whose_vertices_are_on_slanted_edges_but_for_rounding_is_within() -> None:
+    diamond = [(0.0, 0.0), (1.0, 3.0), (0.0, 6.0), (-1.0, 3.0)]
+    middles = [(0.5 + 1e-9, 1.5), (0.5 + 1e-9, 4.5), (-0.5 - 1e-9, 4.5), (-0.5 - 1e-9, 1.5)]
+    assert geometry.homes([region(diamond), region(middles, is_hole=True)]) == {0: [1]}
+
+
+def test_a_hole_that_another_region_fills_stays_where_it_is() -> None:
+    around, island = region([(-50, -50), (50, -50), (50, 50), (-50, 50)]), region(SQUARE)
+    hole = region(SQUARE, is_hole=True)
+    for regions, home in (([around, hole, island], 0), ([island, around, hole], 1)):
+        assert list(geometry.homes(regions)) == [home]
+    far = region(shifted(SQUARE, 90, 0))
+    assert geometry.homes([around, island, far, hole]) == {0: [3]}  # it follows neither; to fill it is not to hold it
+
+
+def test_beside_an_outline_is_not_in_it() -> None:
+    """An L and what fills its corner: they have edges in common."""
+    bent = region([(0, 0), (10, 0), (10, 2), (2, 2), (2, 10), (0, 10)])
+    assert geometry.homes([bent, region([(2, 2), (9, 2), (9, 9), (2, 9)], is_hole=True)]) == {}
+
+
 def test_holes_keep_their_order() -> None:
     holes = [region(shifted(INNER, x, 0), is_hole=True) for x in (6, 0, 3)]
     assert geometry.homes([region(SQUARE), *holes]) == {0: [1, 2, 3]}
@@ -109,8 +149,8 @@ def test_finding_them_gives_up_in_time() -> None:
     diamonds = [region([(0, -n), (n, 0), (0, n), (-n, 0)]) for n in range(1000, 2000)]
     holes = [region([(900, 900), (901, 900), (901, 901)], is_hole=True)] * 1000
     with pytest.raises(geometry.TooInvolved):
-        geometry.homes([*diamonds, *holes], most_steps=100_000)
-    assert geometry.homes([*diamonds, *holes[:1]]) == {diamonds.index(_first_around(diamonds, 1800)): [1000]}
+        geometry.homes([*holes, *diamonds], geometry.Steps(100_000))
+    assert geometry.homes([*holes[:1], *diamonds]) == {1 + diamonds.index(_first_around(diamonds, 1800)): [0]}
 
 
 def _first_around(diamonds: list[Region], sum_of_coordinates: float) -> Region:

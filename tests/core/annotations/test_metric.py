@@ -36,7 +36,7 @@ def test_the_area_of_a_layer_is_that_of_its_polygons_less_that_of_its_holes() ->
 def test_every_group_of_asap_is_a_layer_also_an_empty_one() -> None:
     assert [(layer.name, layer.regions, layer.area_px) for layer in summary.summarize(read(ASAP).layers)] == [
         ("Tumor", 2, 102.0),
-        ("None", 1, 0.0),
+        ("", 1, 0.0),
         ("Empty", 0, 0.0),
     ]
 

@@ -86,7 +86,7 @@ def test_asap_annotations_are_layered_by_group_sorted_by_order_and_may_have_deci
             region([(0, 0), (2, 0), (0, 2)], text="Annotation 2"),
         ),
     )
-    assert none == Layer("None", (0x64, 0xFE, 0x2E), regions=(region([(3, 4)], Shape.POINTS, text="Annotation 1"),))
+    assert none == Layer("", (0x64, 0xFE, 0x2E), regions=(region([(3, 4)], Shape.POINTS, text="Annotation 1"),))
     assert empty == Layer("Empty", (0, 0, 0))
 
 
@@ -112,8 +112,14 @@ def test_attributes_and_elements_nobody_knows_are_passed_over() -> None:
 
 
 def test_coordinates_outside_the_slide_are_legal() -> None:
-    vertices = '<Vertex X="-5" Y="-1e9"/><Vertex X="1e300" Y="0.5"/>'
-    assert read(document(polygon(vertices))).layers[0].regions == (region([(-5, -1e9), (1e300, 0.5)]),)
+    vertices = '<Vertex X="-5" Y="-1e9"/><Vertex X="1e15" Y="0.5"/>'
+    assert read(document(polygon(vertices))).layers[0].regions == (region([(-5, -1e9), (1e15, 0.5)]),)
+
+
+@pytest.mark.parametrize("far", ["1.1e15", "-1.7e308"])
+def test_but_not_so_far_that_sums_of_them_are_infinite(far: str) -> None:
+    assert "farther away" in refusal(document(polygon(f'<Vertex X="1" Y="{far}"/>')))
+    assert "farther away" in refusal(asap_polygon(f'<Coordinate Order="0" X="{far}" Y="1"/>'))
 
 
 @pytest.mark.parametrize("colour", ["", "red", "-1", "1" * 5000, "١٢"])

@@ -17,6 +17,7 @@ from pinakes.apis.native.models import annotations as models
 from pinakes.apis.native.models.values import Cursor, Limit, PathId
 from pinakes.apis.native.operations import Operation, binary_answer, binary_body
 from pinakes.core.actor import Actor
+from pinakes.core.annotations.aperio import decimal
 from pinakes.core.annotations.formats import XML, Format
 from pinakes.core.annotations.geojson import MEDIA_TYPE as GEOJSON
 from pinakes.core.annotations.model import Box
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 VECTOR_TILE: Final = "application/vnd.mapbox-vector-tile"
 
 _TAKEN: Final = (XML, "text/xml", GEOJSON, "application/json")
-_MADE_AT_ONCE: Final = 2
-"""How many documents one worker makes at a time; each may take some 200 MB while it is made."""
 _SEARCHED_AT_ONCE: Final = 4
 _NUMBER: Final = r"-?[0-9]{1,9}(\.[0-9]{1,9})?"
 _BOX: Final = rf"^{_NUMBER}(,{_NUMBER}){{3}}$"
@@ -57,7 +56,7 @@ class Annotations:
         self._annotations = context.archive.annotations
         self._slide_annotations = context.archive.slide_annotations
         self._callers = callers
-        self._making = asyncio.Semaphore(_MADE_AT_ONCE)
+        self._preparing = asyncio.Lock()
         self._searching = asyncio.Semaphore(_SEARCHED_AT_ONCE)
 
     def operations(self, path: str) -> Sequence[Operation]:
@@ -80,9 +79,7 @@ class Annotations:
                 extra=binary_body(*_TAKEN),
             ),
             Operation("GET", one, self.get, "annotations", errors=(406, 409, 412, 416, 507), answers=document),
-            Operation(
-                "GET", f"{one}/features", self.features, "annotations", errors=(409, 412, 413, 507), answers=seen
-            ),
+            Operation("GET", f"{one}/features", self.features, "annotations", errors=(409, 412, 507), answers=seen),
         ]
 
     async def list(
@@ -147,9 +144,8 @@ class Annotations:
             return Response(None, 304, headers)
         if request.method == "HEAD":
             return Response(None, 200, headers)
-        async with self._making:
-            make = partial(self._slide_annotations.written, actor, annotation, wanted)
-            return await respond_made(make, self._scratch, self._bridge, headers)
+        make = partial(self._slide_annotations.written, actor, annotation, wanted)
+        return await respond_made(make, self._scratch, self._bridge, headers)
 
     async def features(
         self,
@@ -184,6 +180,9 @@ class Annotations:
         media_type = GEOJSON if format == "geojson" else VECTOR_TILE
         if request.method == "HEAD":
             return Response(None, 200, headers, media_type)
+        if not await self._bridge.thread(self._annotations.is_prepared, annotation):
+            async with self._preparing:  # some seconds, in which others are searched
+                await self._bridge.thread(self._annotations.prepare, annotation)
         async with self._searching:
             found = await self._bridge.thread(self._slide_annotations.search, actor, annotation, box, zoom)
             if format == "mvt":
@@ -256,7 +255,7 @@ def _tile(found: "Found", headers: Mapping[str, str]) -> Response:
     from pinakes.core.annotations import vector_tiles
 
     left, top = vector_tiles.corner(found)
-    told = {"X-Tile-Left": f"{left:g}", "X-Tile-Top": f"{top:g}", "X-Tile-Unit": f"{found.unit:g}"}
+    told = {"X-Tile-Left": decimal(left), "X-Tile-Top": decimal(top), "X-Tile-Unit": decimal(found.unit)}
     return Response(vector_tiles.write(found), 200, {**headers, **told}, VECTOR_TILE)
 
 

@@ -2,7 +2,6 @@
 4.13; the aliases are those of section 9).
 """
 
-import asyncio
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -31,8 +30,6 @@ from pinakes.web.transfer import chunks, content_length
 _FILE = "upload_file"
 _FORM_OVERHEAD_BYTES = 64 * 1024
 _NAME = re.compile(r"([0-9a-f]{32})_complete_net_prediction\.(xml|geojson)")
-_DERIVED_AT_ONCE = 2
-"""How many documents are made at a time by one worker; each may take some 200 MB while it is made."""
 
 
 class Annotations:
@@ -46,7 +43,6 @@ class Annotations:
         self._slide_annotations = context.archive.slide_annotations
         self._callers = callers
         self._answers = answers
-        self._deriving = asyncio.Semaphore(_DERIVED_AT_ONCE)
 
     async def create(self, request: Request) -> Response:
         """Take a new version. It is read while it comes in; which image it is of is known when the form has ended."""
@@ -154,8 +150,7 @@ class Annotations:
         if request.method == "HEAD":
             return Response(None, 200, headers)
         make = partial(self._slide_annotations.written, actor, annotation, wanted)
-        async with self._deriving:
-            return await respond_made(make, self._scratch, self._bridge, headers)
+        return await respond_made(make, self._scratch, self._bridge, headers)
 
 
 class _FormFile:

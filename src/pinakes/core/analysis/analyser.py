@@ -226,7 +226,7 @@ class SlideAnalyser:
 
     def _publish(self, prediction: Prediction, run: Run, plan: Plan, begun: Begun, findings: "Findings") -> None:
         markup = document.markup_of(begun, findings, plan)
-        with self._annotations.receive((Format.APERIO,)) as upload:
+        with self._annotations.receive_result() as upload:
             for piece in formats.write(Format.APERIO, markup):
                 prediction.work.check()
                 upload.write(piece)

@@ -4,7 +4,7 @@ Who may see a slide's annotations is asked where slides are looked up; nothing h
 """
 
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pinakes.core.actor import Actor, Kind
 from pinakes.core.annotations import formats, reading, records
@@ -19,7 +19,7 @@ from pinakes.core.clock import Clock
 from pinakes.core.content.content import Content
 from pinakes.core.content.store import Reader
 from pinakes.core.db.engine import Database, Transaction
-from pinakes.core.errors import AnnotationUnknown, TooLarge
+from pinakes.core.errors import AnnotationUnknown, TooLarge, WrongState
 from pinakes.core.readtrail import ReadTrail
 from pinakes.core.renditions.views import Views
 
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from pinakes.core.annotations.region_search import Found
 
 MAX_BYTES = STANDARD_BYTES
+
+_MACHINE_SHARE: Final = 4
+"""How many times as much as people send machines may draw: every tile of a slide may be a region of its own."""
+
+_MADE_SHARE: Final = 16
+"""How many times as many bytes as people send a document made of it may have; ellipses, as polygons, take tenfold."""
 
 
 class Annotations:
@@ -59,6 +65,11 @@ class Annotations:
     def receive(self, formats: Collection[Format] = ALL_FORMATS) -> AnnotationUpload:
         """Begin an upload in one of the formats. Raises StorageFull, StoreUnavailable."""
         return AnnotationUpload(self._content.receive(), self.max_bytes, formats)
+
+    def receive_result(self) -> AnnotationUpload:
+        """Begin the annotation that a machine draws, which may be larger. Raises StorageFull, StoreUnavailable."""
+        most = _MACHINE_SHARE * max(self.max_bytes, STANDARD_BYTES)
+        return AnnotationUpload(self._content.receive(), most, (Format.APERIO,))
 
     def add(
         self, transaction: Transaction, image_id: int, source: Source, author_id: int | None, upload: AnnotationUpload
@@ -104,16 +115,27 @@ class Annotations:
     def written(self, actor: Actor, annotation: Annotation, format: Format) -> Iterator[bytes]:
         """The document in a format, in pieces: as it was sent if that is its own. The read goes into the trail.
 
-        Takes seconds and up to some 200 MB for the largest. Raises as `open` does, and WrongState (see `formats`).
+        Takes seconds and up to some 200 MB for the largest that is sent. Raises as `open` does, and WrongState (see
+        `formats`), also midway if it becomes too large.
         """
         reader = self.open(actor, annotation)
-        if reading.format_of(pieces_of(reader)) is format:
-            return _closing(reader)
         try:
+            if reading.format_of(pieces_of(reader)) is format:
+                return _closing(reader)
             markup = reading.read(pieces_of(reader), ADMITTED)
-        finally:
+        except BaseException:
             reader.close()
-        return formats.write(format, markup)
+            raise
+        reader.close()
+        return _bounded(formats.write(format, markup), _MADE_SHARE * max(self.max_bytes, STANDARD_BYTES))
+
+    def prepare(self, annotation: Annotation) -> None:
+        """Make what searching a version takes, if it is not there. Raises as `RegionFiles.open` does."""
+        self._region_files.open(annotation.digest)
+
+    def is_prepared(self, annotation: Annotation) -> bool:
+        """Whether that need not be done any more. Raises StoreUnavailable."""
+        return self._region_files.has(annotation.digest)
 
     def search(self, actor: Actor, annotation: Annotation, box: Box, zoom: int) -> "Found":
         """What of a version is to be seen in a box (see `region_search`). That the actor looked goes into the trail.
@@ -136,3 +158,12 @@ def _closing(reader: Reader) -> Iterator[bytes]:
         yield from pieces_of(reader)
     finally:
         reader.close()
+
+
+def _bounded(pieces: Iterator[bytes], most_bytes: int) -> Iterator[bytes]:
+    size_bytes = 0
+    for piece in pieces:
+        size_bytes += len(piece)
+        if size_bytes > most_bytes:
+            raise WrongState("This annotation would be too large in that format.")
+        yield piece

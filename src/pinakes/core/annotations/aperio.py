@@ -36,7 +36,7 @@ from pinakes.core.annotations.dialect import (
 from pinakes.core.annotations.model import Colour, Layer, Markup, Region, Shape
 
 ROOT = "Annotations"
-REVISION = "aperio2"
+REVISION = "aperio3"
 """To be counted up whenever the same annotation would give other bytes."""
 
 _LAYER_DEPTH = 2
@@ -117,7 +117,7 @@ _HEADERS = "".join(
     f'<RegionAttributeHeader Id="{id}" Name="{name}" ColumnWidth="-1"/>'
     for id, name in ((9999, "Region"), (9997, "Length"), (9996, "Area"), (9998, "Text"))
 )
-_BLACK: Colour = (0, 0, 0)
+BLACK: Colour = (0, 0, 0)
 
 
 def write(markup: Markup) -> Iterator[bytes]:
@@ -140,7 +140,7 @@ def decimal(value: float) -> str:
 
 
 def _layer(number: int, layer: Layer, micron: float | None) -> Iterator[bytes]:
-    red, green, blue = layer.colour or _BLACK
+    red, green, blue = layer.colour or BLACK
     colour = red + 256 * green + 65536 * blue
     yield _line(f'<Annotation Id="{number}" Name={quoted(layer.name)} LineColor="{colour}" {_SWITCHES}>')
     yield _line("<Attributes>")

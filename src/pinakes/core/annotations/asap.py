@@ -8,8 +8,8 @@
      └─ AnnotationGroups
          └─ Group           Name, Color
 
-A group becomes a layer; `None` is what ASAP itself calls being in none. Coordinates count in their order, wherever
-they stand. ASAP writes decimal commas on machines whose language has them.
+A group becomes a layer; `None` is what ASAP itself calls being in none: a layer without a name. Coordinates count in
+their order, wherever they stand. ASAP writes decimal commas on machines whose language has them.
 
 ASAP knows no holes: they are written as annotations with Aperio's `NegativeROA="1"`, which ASAP passes over, showing
 the hole as an outline, and drops when it saves the file itself. Nor does it know ellipses, written as polygons, and
@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pinakes.core.annotations import geometry
-from pinakes.core.annotations.aperio import decimal, quoted
+from pinakes.core.annotations.aperio import BLACK, decimal, quoted
 from pinakes.core.annotations.dialect import (
     MAX_LAYERS,
     MAX_NAME,
@@ -37,7 +37,7 @@ from pinakes.core.annotations.dialect import (
 from pinakes.core.annotations.model import Colour, Layer, Markup, Numbers, Region, Shape
 
 ROOT = "ASAP_Annotations"
-REVISION = "asap1"
+REVISION = "asap2"
 """To be counted up whenever the same annotation would give other bytes."""
 
 _ITEM_DEPTH = 3
@@ -80,7 +80,7 @@ class AsapDialect:
         if depth != _ITEM_DEPTH or tag != "Annotation" or self._region is None:
             return
         attributes, self._region = self._region, None
-        position = self._position(words(attributes, "PartOfGroup", most=MAX_NAME) or _NO_GROUP)
+        position = self._position(words(attributes, "PartOfGroup", most=MAX_NAME))
         xs, ys = _in_order(self._orders, self._vertices)
         shape = _SHAPES.get(attributes.get("Type", "Polygon"), Shape.LINE)
         is_hole = attributes.get("NegativeROA") == "1"
@@ -94,7 +94,8 @@ class AsapDialect:
         self._orders.append(number(order, "Order") if order is not None else len(self._orders))
 
     def _position(self, name: str) -> int:
-        """Where the layer of that name is, made if need be."""
+        """Where the layer of a group is, made if need be."""
+        name = "" if name == _NO_GROUP else name
         if name not in self._positions:
             self._layer_count.add()
             self._positions[name] = len(self.layers)
@@ -130,8 +131,6 @@ def _colour(text: str | None) -> Colour | None:
 
 
 # -- Writing ------------------------------------------------------------------------------------------------------
-
-_BLACK: Colour = (0, 0, 0)
 
 
 def write(markup: Markup) -> Iterator[bytes]:
@@ -176,4 +175,4 @@ def _type(region: Region, vertices: int) -> str:
 
 
 def _hexadecimal(colour: Colour | None) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*(colour or _BLACK))
+    return "#{:02x}{:02x}{:02x}".format(*(colour or BLACK))

@@ -17,6 +17,9 @@ MAX_TEXT = 16 * 1024
 FIELD: Final = "annotation"
 """What `InvalidFields` calls a document."""
 
+FARTHEST: Final = 1e15
+"""Coordinates beyond it are refused: far outside of any slide, and what is computed of those within stays finite."""
+
 _MAX_NUMBER = 64
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PIECE_BYTES = 64 * 1024
@@ -99,7 +102,7 @@ class Counter:
 
 
 def number(text: str | None, name: str) -> float:
-    """A finite decimal number. Raises Malformed."""
+    """A decimal number, at most FARTHEST. Raises Malformed."""
     if text is None:
         raise Malformed(f"the coordinate {name} is missing")
     try:
@@ -109,6 +112,8 @@ def number(text: str | None, name: str) -> float:
     # float() also reads underscores, digits of every alphabet, and numbers of any length.
     if not math.isfinite(value) or len(text) > _MAX_NUMBER or "_" in text or not text.isascii():
         raise Malformed(f"the coordinate {name} is not a finite number")
+    if abs(value) > FARTHEST:
+        raise Malformed(f"the coordinate {name} is farther away than any slide is wide")
     return value
 
 

@@ -5,11 +5,12 @@ points with `reduced`; clusters are points with `count`, how many they stand for
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
 
+from pinakes.core.annotations.geojson import properties_of
 from pinakes.core.annotations.region_index import LINE, OUTLINE, Ints, RegionIndex
 from pinakes.core.annotations.region_search import Found
 
@@ -93,7 +94,7 @@ def _reduced(found: Found, taken: slice) -> list[bytes]:
 def _clustered(found: Found, taken: slice) -> list[bytes]:
     clusters = found.clusters
     texts = _Positions(clusters.points[taken], found.unit)
-    of_layers = [_encode(_of_layer("cluster", *layer))[:-1] for layer in found.index.layers]
+    of_layers = [_encode(properties_of("cluster", *layer))[:-1] for layer in found.index.layers]
     return [
         _POINT % (b"", texts.of(position, position + 1), of_layers[layer] + b',"count":%d}' % count)
         for position, (layer, count) in enumerate(
@@ -119,18 +120,11 @@ class _Positions:
 
 def _properties(index: RegionIndex, regions: Ints) -> list[bytes]:
     """Those of each region, encoded."""
-    of_layers = [_of_layer("annotation", *layer) for layer in index.layers]
-    encoded = [_encode(properties) for properties in of_layers]
+    encoded = [_encode(properties_of("annotation", *layer)) for layer in index.layers]
     layers = index.layer[regions].tolist()
     found = [encoded[layer] for layer in layers]
     for position, text in enumerate(index.texts_of(regions)):
         if text:
-            found[position] = _encode({**of_layers[layers[position]], "name": text})
+            name, colour = index.layers[layers[position]]
+            found[position] = _encode(properties_of("annotation", name, colour, text))
     return found
-
-
-def _of_layer(kind: str, name: str, colour: tuple[int, int, int] | None) -> dict[str, Any]:
-    properties: dict[str, Any] = {"objectType": kind}
-    if name:
-        properties["classification"] = {"name": name} if colour is None else {"name": name, "color": colour}
-    return properties

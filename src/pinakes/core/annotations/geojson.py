@@ -12,11 +12,11 @@ import msgspec
 
 from pinakes.core.annotations import geometry
 from pinakes.core.annotations.dialect import gathered
-from pinakes.core.annotations.model import Layer, Markup, Numbers, Region, Shape
+from pinakes.core.annotations.model import Colour, Layer, Markup, Numbers, Region, Shape
 from pinakes.core.errors import WrongState
 
 MEDIA_TYPE = "application/geo+json"
-REVISION = "geojson1"
+REVISION = "geojson2"
 """To be counted up whenever the same annotation would give other bytes."""
 
 _PIECE_VERTICES = 4096
@@ -30,7 +30,8 @@ def write(markup: Markup) -> Iterator[bytes]:
     Raises WrongState, before the first piece, if finding what the holes lie in would take too long.
     """
     try:
-        homes = [geometry.homes(layer.regions) for layer in markup.layers]
+        steps = geometry.Steps()
+        homes = [geometry.homes(layer.regions, steps) for layer in markup.layers]
     except geometry.TooInvolved as exc:
         raise WrongState("The holes of this annotation are too many and too intertwined for GeoJSON.") from exc
     return gathered(_collection(markup, homes))
@@ -52,17 +53,16 @@ def _collection(markup: Markup, homes: Sequence[Mapping[int, Sequence[int]]]) ->
 def _feature(layer: Layer, region: Region, holes: Sequence[Region]) -> Iterator[bytes]:
     yield b'{"type":"Feature","geometry":'
     yield from _geometry(region, holes)
-    yield b',"properties":' + _encode(_properties(layer, region)) + b"}"
+    yield b',"properties":' + _encode(properties_of("annotation", layer.name, layer.colour, region.text)) + b"}"
 
 
-def _properties(layer: Layer, region: Region) -> dict[str, Any]:
-    properties: dict[str, Any] = {"objectType": "annotation"}
-    if region.text:
-        properties["name"] = region.text
-    if layer.name:
-        properties["classification"] = {"name": layer.name}
-        if layer.colour is not None:
-            properties["classification"]["color"] = layer.colour
+def properties_of(kind: str, class_name: str, colour: Colour | None, text: str = "") -> dict[str, Any]:
+    """Those of a feature, as QuPath has them."""
+    properties: dict[str, Any] = {"objectType": kind}
+    if text:
+        properties["name"] = text
+    if class_name:
+        properties["classification"] = {"name": class_name} | ({} if colour is None else {"color": colour})
     return properties
 
 

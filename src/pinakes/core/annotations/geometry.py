@@ -7,7 +7,7 @@ zero; what two polygons both cover counts twice, as in ImageScope.
 
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pinakes.core.annotations.model import Numbers, Region, Shape
@@ -101,9 +101,10 @@ def _shoelace(xs: Numbers, ys: Numbers) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Box:
-    """The box around an outline, and which region it belongs to."""
+    """The box around an outline. index: of its region.   follows: likewise, of the last before it that is no hole."""
 
     index: int
+    follows: int
     left: float
     top: float
     right: float
@@ -127,49 +128,88 @@ class TooInvolved(Exception):
     """Finding the polygons that the holes lie in would take too long."""
 
 
-def homes(regions: Sequence[Region], *, most_steps: int = 30_000_000) -> dict[int, list[int]]:
+class Steps:
+    """How many comparisons finding the holes of a whole document may take; so many take some seconds."""
+
+    def __init__(self, most: int = 30_000_000) -> None:
+        self._left = most
+
+    def take(self, count: int) -> None:
+        """Raises TooInvolved when there are no more."""
+        self._left -= count
+        if self._left < 0:
+            raise TooInvolved
+
+
+def homes(regions: Sequence[Region], steps: Steps | None = None) -> dict[int, list[int]]:
     """Which holes lie in which region: positions in `regions`, the holes of each in order.
 
-    A hole lies in the smallest of those whose box encloses its own and whose outline encloses its first vertex. One
-    that lies in none is left out. Raises TooInvolved after most_steps comparisons (some seconds).
+    A hole lies in a region whose box encloses its own and whose outline encloses any of its vertices: in the one that
+    it follows in the document, else in the smallest. One that lies in none is left out.
+    Raises TooInvolved after so many steps.
     """
-    boxes = sorted(_boxes(regions), key=lambda box: (box.left, box.is_hole, box.index))
+    steps = steps or Steps()
     found: dict[int, list[int]] = {}
     open_boxes: list[_Box] = []  # those that a line moving to the right has entered and not yet left
-    steps = 0
-    for box in boxes:
+    for box in sorted(_boxes(regions), key=lambda box: (box.left, box.is_hole, box.index)):
         if not box.is_hole:
             open_boxes.append(box)
             continue
-        steps += len(open_boxes)
+        steps.take(len(open_boxes))
         open_boxes = [other for other in open_boxes if other.right >= box.left]
-        for other in sorted((other for other in open_boxes if other.holds(box)), key=lambda other: other.size):
-            steps += len(regions[other.index].xs)
-            if steps > most_steps:
-                raise TooInvolved
-            if _encloses(regions[other.index], regions[box.index].xs[0], regions[box.index].ys[0]):
-                found.setdefault(other.index, []).append(box.index)
+        around = [(other.index != box.follows, other.size, other.index) for other in open_boxes if other.holds(box)]
+        for is_another, _, index in sorted(around):
+            if _lies_in(regions[box.index], regions[index], steps, follows=not is_another):
+                found.setdefault(index, []).append(box.index)
                 break
-        if steps > most_steps:
-            raise TooInvolved
     return {index: sorted(holes) for index, holes in found.items()}
 
 
-def _boxes(regions: Sequence[Region]) -> list[_Box]:
-    return [
-        _Box(index, min(region.xs), min(region.ys), max(region.xs), max(region.ys), region.is_hole)
-        for index, region in enumerate(regions)
-        if has_outline(region) and region.xs
-    ]
+def _boxes(regions: Sequence[Region]) -> Iterator[_Box]:
+    last = -1
+    for index, region in enumerate(regions):
+        if has_outline(region) and region.xs:
+            xs, ys = region.xs, region.ys
+            yield _Box(index, last, min(xs), min(ys), max(xs), max(ys), region.is_hole)
+            last = last if region.is_hole else index
 
 
-def _encloses(region: Region, x: float, y: float) -> bool:
-    """Whether a point lies inside the outline, by the even-odd rule."""
-    xs, ys = outline(region)
-    is_inside = False
+def _lies_in(hole: Region, around: Region, steps: Steps, *, follows: bool) -> bool:
+    """Whether any vertex of a hole lies inside an outline, and not on it: the hole may be another's, filled by this.
+
+    follows: it stands behind that outline, as all formats are written. Then it may also touch it with every vertex.
+    """
+    xs, ys = outline(around)
+    vertices = list(zip(*outline(hole), strict=True))
+
+    def side(x: float, y: float) -> int:
+        steps.take(len(xs))
+        return _side(xs, ys, x, y)
+
+    if any(side(x, y) > 0 for x, y in vertices):
+        return True
+    if not follows:
+        return False
+    edges = zip(vertices, vertices[1:] + vertices[:1], strict=True)
+    return all(side(x, y) == 0 for x, y in vertices) or any(
+        side((x + next_x) / 2, (y + next_y) / 2) > 0 for (x, y), (next_x, next_y) in edges
+    )
+
+
+def _side(xs: Numbers, ys: Numbers, x: float, y: float) -> int:
+    """1 for a point that lies inside the outline, by the even-odd rule; 0 for one on it, -1 for one outside."""
+    side = -1
     before_x, before_y = xs[-1], ys[-1]
+    was_below = before_y > y
     for this_x, this_y in zip(xs, ys, strict=True):
-        if (this_y > y) != (before_y > y) and x < this_x + (y - this_y) * (before_x - this_x) / (before_y - this_y):
-            is_inside = not is_inside
-        before_x, before_y = this_x, this_y
-    return is_inside
+        is_below = this_y > y
+        if is_below != was_below:
+            turn = (before_x - this_x) * (y - this_y) - (x - this_x) * (before_y - this_y)
+            if turn == 0:
+                return 0
+            if (turn > 0) == was_below:
+                side = -side
+        elif this_y == y and (this_x == x or (before_y == y and (this_x > x) != (before_x > x))):
+            return 0
+        before_x, before_y, was_below = this_x, this_y, is_below
+    return side

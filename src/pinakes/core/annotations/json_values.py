@@ -17,6 +17,8 @@ from typing import Final
 from pinakes.core.annotations.dialect import Malformed
 
 MAX_DEPTH: Final = 64
+MAX_MEMBERS: Final = 1_000
+"""Of the root."""
 
 _STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _NEXT: Final = {
@@ -167,6 +169,8 @@ class ValueCutter:
         self._rest_bytes += len(member)
         if self._rest_bytes > self._max_bytes:
             raise self._too_long()
+        if len(self._rest) == MAX_MEMBERS:
+            raise Malformed(f"it has more than {MAX_MEMBERS} members")
         self._rest.append(member)
 
     def _take_item(self, byte: bytes, position: int) -> int | None:

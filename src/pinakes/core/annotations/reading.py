@@ -15,6 +15,7 @@ from pinakes.core.annotations.model import Layer, Markup, Region
 from pinakes.core.annotations.xml_reading import XmlReader
 
 _JSON: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*([^ \t\r\n])", re.DOTALL)
+_BOM: Final = b"\xef\xbb\xbf"
 _MOST_SPACE: Final = 64 * 1024
 
 
@@ -45,6 +46,8 @@ class Reader:
             self._reader.feed(piece)
             return
         self._begun += piece
+        if len(self._begun) < len(_BOM) and _BOM.startswith(self._begun):
+            return  # whether it is one, the next piece will tell
         begin = _JSON.match(self._begun)
         if begin is not None or len(self._begun) > _MOST_SPACE:
             self._choose(begin[1] if begin else b"")

@@ -5,6 +5,7 @@ those used longest ago go first. The folder may be deleted at any time.
 """
 
 import os
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -14,12 +15,12 @@ from typing import IO, TYPE_CHECKING, Final
 from pinakes.core.content.content import Content
 from pinakes.core.content.copies import Copies
 from pinakes.core.content.store import Reader
-from pinakes.core.errors import StoreUnavailable
+from pinakes.core.errors import StorageFull, StoreUnavailable, WrongState
 
 if TYPE_CHECKING:
     from pinakes.core.annotations.region_index import RegionIndex
 
-REVISION: Final = "1"
+REVISION: Final = "2"
 """To be counted up whenever an index would be made or read differently: each has a folder of its own."""
 
 MOST_ZOOM: Final = 24
@@ -27,6 +28,7 @@ MOST_ZOOM: Final = 24
 
 _FOLDER_MODE: Final = 0o700
 _PIECE_BYTES: Final = 1024 * 1024
+_MOST_REFUSED: Final = 1_000
 
 
 class RegionFiles:
@@ -36,13 +38,21 @@ class RegionFiles:
         self._content = content
         self._folder = folder
         self._copies = Copies(folder / REVISION, most_bytes, reserve_bytes=reserve_bytes)
+        self._most_bytes = most_bytes
+        self._reserve_bytes = reserve_bytes
         self._making = threading.Lock()  # one at a time: it takes memory
+        self._refused: dict[str, str] = {}  # of which digests no index can be made, and why
+
+    def has(self, digest: str) -> bool:
+        """Whether the index need not be made any more. Raises StoreUnavailable."""
+        with self._copies.kept(digest) as path:
+            return path is not None
 
     def open(self, digest: str) -> "RegionIndex":
         """The index of the annotation with that digest. Making one takes as long as reading the annotation.
 
-        Raises BlobUnknown, StoreUnavailable, StorageFull, TooLarge if there is no room for it, and WrongState if it
-        cannot be made (see `region_indexing`).
+        Raises BlobUnknown, StoreUnavailable, StorageFull, and WrongState if it cannot be made (see `region_indexing`),
+        or would be larger than all may be together.
         """
         from pinakes.core.annotations import region_index  # with numpy, which the start of a server is spared
 
@@ -56,27 +66,46 @@ class RegionFiles:
         raise StoreUnavailable("The index of an annotation could not be kept.")
 
     def sweep(self) -> None:
-        """Remove the indexes of annotations that the archive no longer has."""
+        """Remove the indexes of annotations that the archive no longer has, and those of earlier revisions."""
         for digest in self._content.gone(self._copies.digests()):
             self._copies.forget(digest)
+        for folder in self._folder.glob("[0-9]*"):
+            if folder.name.isdecimal() and int(folder.name) < int(REVISION):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _made(self, digest: str) -> Reader:
         from pinakes.core.annotations import region_indexing
 
+        if (reason := self._refused.get(digest)) is not None:
+            raise WrongState(reason)
         self._folder.mkdir(_FOLDER_MODE, parents=True, exist_ok=True)
         file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by its reader
         try:
             with self._making:
                 reader = self._content.open(digest)
                 try:
-                    region_indexing.index(pieces_of(reader), file)
+                    region_indexing.index(pieces_of(reader), file, self._admit)
                 finally:
                     reader.close()
             file.flush()
-        except BaseException:
+        except BaseException as exc:
             file.close()
+            if isinstance(exc, WrongState):  # it would be so the next time, too
+                self._refuse(digest, exc.message)
             raise
         return _FileReader(file)
+
+    def _admit(self, size_bytes: int) -> None:
+        if size_bytes > self._most_bytes:
+            raise WrongState("There is more in this annotation than the indexes of all may hold.")
+        state = os.statvfs(self._folder)
+        if state.f_bavail * state.f_frsize < size_bytes + self._reserve_bytes:
+            raise StorageFull("There is no room for the index of an annotation just now.")
+
+    def _refuse(self, digest: str, reason: str) -> None:
+        if len(self._refused) >= _MOST_REFUSED:
+            self._refused.clear()
+        self._refused[digest] = reason
 
 
 class _FileReader:

@@ -9,7 +9,7 @@ bounds of a million regions takes a few milliseconds, so there is no tree.
 
 import mmap
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -105,18 +105,22 @@ class RegionIndex:
         return found
 
 
-def write(file: IO[bytes], layers: list[tuple[str, Colour | None]], arrays: Arrays) -> None:
-    """Write the file; `arrays` are those of RegionIndex by name."""
+def write(
+    file: IO[bytes], layers: list[tuple[str, Colour | None]], arrays: Arrays, admit: Callable[[int], object]
+) -> None:
+    """Write the file; `arrays` are those of RegionIndex by name.   admit: told how many bytes it will have."""
     counts = {name: arrays[name].size for name in _TYPES}
     head = _head(layers, counts, _HEAD_BYTES)
     head = _head(layers, counts, _HEAD_BYTES + len(head) + _ALIGN * 2)  # numbers grow a little with what is before them
-    file.write(_MAGIC + len(head).to_bytes(4, "little") + zlib.crc32(head).to_bytes(4, "little") + head)
     places = msgspec.json.decode(head, type=_Head).places
+    size = max(start + count * np.dtype(_TYPES[name]).itemsize for name, (start, count) in places.items())
+    admit(size)
+    file.write(_MAGIC + len(head).to_bytes(4, "little") + zlib.crc32(head).to_bytes(4, "little") + head)
     for name, kind in _TYPES.items():
         if counts[name]:
             file.seek(places[name][0])
             file.write(np.ascontiguousarray(arrays[name], kind).data.cast("B"))
-    file.truncate(max(start + count * np.dtype(_TYPES[name]).itemsize for name, (start, count) in places.items()))
+    file.truncate(size)
 
 
 def _head(layers: list[tuple[str, Colour | None]], counts: Mapping[str, int], start: int) -> bytes:
@@ -130,6 +134,13 @@ def _head(layers: list[tuple[str, Colour | None]], counts: Mapping[str, int], st
 
 def open_index(path: Path) -> RegionIndex:
     """The index in a file, which may be removed then: what is mapped stays. Raises IndexDamaged, OSError."""
+    try:
+        return _opened(path)
+    except (ValueError, KeyError) as exc:  # msgspec's are among them
+        raise IndexDamaged from exc
+
+
+def _opened(path: Path) -> RegionIndex:
     with path.open("rb") as file:
         head = _read_head(file)
         size = file.seek(0, 2)

@@ -1,7 +1,7 @@
 """Making the index of an annotation's regions while it is read (`region_index` says what is in it)."""
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, overload
 
 import numpy as np
@@ -12,16 +12,17 @@ from pinakes.core.annotations.dialect import ADMITTED
 from pinakes.core.annotations.formats import Format
 from pinakes.core.annotations.model import Numbers, Region, Shape
 from pinakes.core.annotations.reading import Reader
-from pinakes.core.annotations.region_index import FARTHEST, LINE, OUTLINE, POINTS, Arrays, Ints, ranges
+from pinakes.core.annotations.region_index import FARTHEST, LINE, OUTLINE, POINTS, Arrays, Ints
 from pinakes.core.errors import WrongState
 
 _CHUNK_VERTICES = 256 * 1024
 _RING = 3  # vertices that a ring has at least; one that is closed by hand counts for more and turns out to be flat
 
 
-def index(pieces: Iterable[bytes], file: IO[bytes]) -> None:
+def index(pieces: Iterable[bytes], file: IO[bytes], admit: Callable[[int], object]) -> None:
     """Read a document that was admitted, and write its index to a file.
 
+    admit: told before anything is written how many bytes that will be; what it raises is raised.
     Takes some 16 bytes a vertex and 100 a region in memory, and as long as reading does.
     Raises WrongState if finding what the holes lie in would take too long, OSError.
     """
@@ -30,7 +31,7 @@ def index(pieces: Iterable[bytes], file: IO[bytes]) -> None:
     for piece in pieces:
         reader.feed(piece)
     layers = [(layer.name, layer.colour) for layer in reader.close().layers]
-    region_index.write(file, layers, builder.arrays(follows_outlines=reader.format is Format.GEOJSON))
+    region_index.write(file, layers, builder.arrays(follows_outlines=reader.format is Format.GEOJSON), admit)
 
 
 class _Builder:
@@ -60,7 +61,8 @@ class _Builder:
         self._layers.append(layer)
         self._shapes.append(POINTS if len(xs) == 1 else shape)
         self._holes.append(region.is_hole)
-        self._texts += region.text.encode()
+        if not region.is_hole:  # whose texts are not told
+            self._texts += region.text.encode()
         self._text_ends.append(len(self._texts))
         if len(self._xs) >= _CHUNK_VERTICES:
             self._flush()
@@ -78,7 +80,7 @@ class _Builder:
         order, first_ring, regions = _arranged(homes)
         left, top = _reduced(np.minimum, vertices, starts)[regions].T
         right, bottom = _reduced(np.maximum, vertices, starts)[regions].T
-        text_start, texts = self._texts_of(regions)
+        text_ends = np.frombuffer(self._text_ends, np.uint32)[regions]
         return {
             "left": left,
             "right": right,
@@ -93,8 +95,8 @@ class _Builder:
             "ring_start": starts[order],
             "ring_length": lengths[order],
             "vertices": vertices,
-            "text_start": text_start,
-            "texts": texts,
+            "text_start": np.concatenate([np.zeros(1, np.uint32), text_ends]),
+            "texts": np.frombuffer(self._texts, np.uint8),
         }
 
     def _flush(self) -> None:
@@ -103,14 +105,6 @@ class _Builder:
         chunk = np.stack([np.frombuffer(self._xs), np.frombuffer(self._ys)], axis=1)
         self._chunks.append(np.clip(chunk, -FARTHEST, FARTHEST).astype(np.float32))
         self._xs, self._ys = array("d"), array("d")
-
-    def _texts_of(self, regions: Ints) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
-        """Where the text of each region begins, and the texts; those of holes are not told."""
-        ends = np.concatenate([np.zeros(1, np.uint32), np.frombuffer(self._text_ends, np.uint32)])
-        sizes = np.diff(ends)[regions]
-        starts = np.concatenate([np.zeros(1, np.uint32), np.cumsum(sizes, dtype=np.uint32)])
-        picked = ranges(ends[:-1][regions].astype(np.int64), sizes.astype(np.int64))
-        return starts, np.frombuffer(self._texts, np.uint8)[picked]
 
 
 class _Rings(Sequence[Region]):
@@ -164,10 +158,11 @@ def _preceding(is_hole: NDArray[np.bool_]) -> Ints:
 def _enclosing(rings: _Rings, layers: NDArray[np.uint16], shapes: NDArray[np.uint8]) -> Ints:
     """The same by where holes lie (see `geometry.homes`); -1 for a hole that lies in nothing. Raises WrongState."""
     homes = np.where(rings.is_hole, -1, np.arange(len(rings)))
+    steps = geometry.Steps()
     for layer in np.unique(layers[rings.is_hole]):
         chosen = np.flatnonzero((layers == layer) & (shapes == OUTLINE))
         try:
-            found = geometry.homes(rings.only(chosen))
+            found = geometry.homes(rings.only(chosen), steps)
         except geometry.TooInvolved as exc:
             raise WrongState("The holes of this annotation are too many and too intertwined to be found.") from exc
         for home, holes in found.items():

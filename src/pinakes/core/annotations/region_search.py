@@ -85,7 +85,7 @@ def search(index: RegionIndex, box: Box, zoom: int) -> Found:
         smallest = max(1.0, smallest * 2)
     is_drawn = sides >= smallest
     drawn, unit = _drawn(index, hits[is_drawn], pixel / _UNITS_PER_PIXEL)
-    small = hits[~is_drawn] if len(drawn.regions) else hits
+    small = hits[~is_drawn]
     is_little = len(hits) <= MOST_REGIONS
     points, counted = (small, small[:0]) if is_little else (small[:0], small)
     middles = np.stack([index.x[points], index.y[points]], axis=1)
@@ -108,8 +108,6 @@ def _drawn(index: RegionIndex, regions: Ints, unit: float) -> tuple[Drawn, float
         if len(drawn.points) <= MOST_VERTICES:
             return drawn, unit
         unit *= 2
-        if unit > 2.0**40:  # nothing merges any more: many tiny things at one place
-            return drawn, unit
 
 
 def _vertices(index: RegionIndex, rings: Ints) -> tuple[NDArray[np.float32], Ints]:
@@ -130,8 +128,10 @@ def _simplified(regions: Ints, shapes: NDArray[np.uint8], ring_counts: Ints, rin
     keeps[starts] = True
     of_region = np.repeat(np.arange(len(regions)), ring_counts)
     is_outline = shapes[of_region] == OUTLINE
-    closes = is_outline & (ends - starts > 1) & (points[ends - 1] == points[starts]).all(axis=1)
-    keeps[ends[closes] - 1] = False
+    kept = np.flatnonzero(keeps)
+    last = kept[np.searchsorted(kept, ends) - 1]
+    closes = is_outline & (last > starts) & (points[last] == points[starts]).all(axis=1)
+    keeps[last[closes]] = False
     points, lengths = points[keeps], _sums(keeps, starts)
     ring_start = _starts(lengths)
     is_flat = is_outline & (_doubled_areas(points, ring_start) == 0)

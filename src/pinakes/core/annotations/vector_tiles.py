@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 from pinakes.core.annotations.region_index import LINE, OUTLINE, POINTS, Ints, RegionIndex, ranges
 from pinakes.core.annotations.region_search import Drawn, Found, signed_doubled_areas
 
-MEDIA_TYPE: Final = "application/vnd.mapbox-vector-tile"
-
 _MOVE_TO: Final = 1
 _LINE_TO: Final = 2
 _CLOSE: Final = 15  # the command 7, once
@@ -226,12 +224,12 @@ def _varints(values: NDArray[np.uint32]) -> tuple[NDArray[np.uint8], Ints]:
 def _layer(name: bytes, features: Iterable[bytes], table: _Table, extent: int) -> bytes:
     joined = b"".join(features)
     parts = [
+        b"\x78\x02",  # version 2, which should be the first field (specification 4.1)
         _bytes(1, name),
         joined,
         *(_bytes(3, key) for key in _KEYS),
         *(_bytes(4, value) for value in table.values),
         b"\x28" + _varint(extent),
-        b"\x78\x02",  # version 2
     ]
     return _bytes(3, b"".join(parts))
 

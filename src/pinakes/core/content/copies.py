@@ -134,6 +134,7 @@ class Copies:
             os.ftruncate(descriptor, reader.size_bytes)  # so that others count it
         try:
             _copy(reader, descriptor, 0, reader.size_bytes)
+            os.fsync(descriptor)  # a whole copy is believed, also after the power was cut
             with suppress(FileExistsError):  # another process was quicker
                 os.link(path, self._folder / digest)
         finally:
