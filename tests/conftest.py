@@ -3,7 +3,10 @@
 `backend` runs a test twice: on SQLite with the disk store, and on a real PostgreSQL with a real S3 server.
 """
 
+import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +24,25 @@ from pinakes.core.content.stores import S3Options, open_store
 from pinakes.core.db import migrate
 from pinakes.core.db.engine import Database
 from tests import servers
+
+_MEMORY = Path("/dev/shm")
+_MEMORY_BYTES = 6 * 1024**3
+_DISK = Path("/var/tmp")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Quick tests keep their files in memory where there is room: much of what they wait for is fsync and new files.
+
+    The slow ones, which kill processes and fill disks, stay on the disk. TMPDIR, if it is set, decides for all.
+    """
+    is_quick = config.getoption("markexpr", "") == "not slow"
+    if not is_quick or "TMPDIR" in os.environ or not _MEMORY.is_dir():
+        return
+    if shutil.disk_usage(_MEMORY).free >= _MEMORY_BYTES:
+        folder = tempfile.mkdtemp(prefix="pinakes-tests-", dir=_MEMORY)
+        os.chmod(folder, 0o711)  # PostgreSQL runs as nobody
+        os.environ["TMPDIR"] = tempfile.tempdir = folder  # the workers of pytest-xdist are started with it
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +74,13 @@ def prepare_database(url: str) -> None:
     database = Database(url)
     migrate.migrate(database)
     database.close()
+
+
+@pytest.fixture
+def disk_path() -> Iterator[Path]:
+    """A folder on the disk, for what files in memory cannot do: they are never read without waiting (RWF_NOWAIT)."""
+    with tempfile.TemporaryDirectory(prefix="pinakes-tests-", dir=_DISK) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

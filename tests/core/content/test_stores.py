@@ -56,6 +56,10 @@ class TestMemoryStore(ContentStoreSuite):
 
 class TestDiskStore(ContentStoreSuite):
     @pytest.fixture
+    def tmp_path(self, disk_path: Path) -> Path:
+        return disk_path
+
+    @pytest.fixture
     def store(self, tmp_path: Path) -> ContentStore:
         return DiskStore(tmp_path / "content")
 

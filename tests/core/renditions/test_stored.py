@@ -30,6 +30,12 @@ from tests.imaging.making_slides import tissue, write_pyramid
 SIDE = 240
 
 
+@pytest.fixture
+def tmp_path(disk_path: Path) -> Path:
+    """Stored tiles are at hand if the system has them in memory, which of files in memory it does not tell."""
+    return disk_path
+
+
 def region(column: int, row: int, scale: int = 1, **how: Any) -> RegionWanted:
     """What shows one tile of a level."""
     side = SIDE * scale
