@@ -107,6 +107,7 @@ def test_a_version_is_told_with_its_areas_and_who_drew_it(world: World, pat: Cli
         "number": 2,
         "source": "person",
         "author": {"id": user_of(world, "pat").id, "uuid": sent["author"]["uuid"], "username": "pat"},
+        "run": None,
         "created_at": sent["created_at"],
         "media_type": "application/geo+json",
         "size_bytes": len(DOCUMENT),

@@ -89,6 +89,8 @@ def test_a_run_is_started_looked_at_and_its_result_tells_where_it_comes_from(
         "annotation", "model", "input_sha256", "parameters", "software_version", "host", "started_at", "ended_at",
     }  # fmt: skip
     assert pat.get(f"/images/{slide.id}/runs").json() == {"items": [done], "next_cursor": None}
+    (annotation,) = pat.get(f"/images/{slide.id}/annotations").json()["items"]
+    assert (annotation["number"], annotation["run"]) == (1, run["id"])
 
 
 def test_the_stage_and_how_far_it_is_are_told_while_it_runs(

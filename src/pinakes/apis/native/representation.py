@@ -285,6 +285,7 @@ def annotations(shown: Versions) -> list[annotation_models.Annotation]:
             number=version.number,
             source=_SOURCES[version.source],
             author=None if version.author_id is None else person(shown.authors[version.author_id]),
+            run=shown.runs.get(version.number),
             created_at=version.created_at,
             media_type=version.media_type,
             size_bytes=version.size_bytes,

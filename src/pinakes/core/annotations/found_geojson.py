@@ -109,13 +109,23 @@ class _Positions:
     def __init__(self, points: Ints, unit: float) -> None:
         """points: in units; told in level-0 pixels, whole numbers where the unit is one."""
         pixels = points * (int(unit) if unit >= 1 else unit)
-        self._text = _encode(pixels.tolist())[1:-1]
+        self._text = _paired(_encode(pixels.ravel().tolist())[1:-1])
         brackets = np.flatnonzero(np.frombuffer(self._text, np.uint8) == ord("]"))
         self._ends = [-1, *(brackets + 1).tolist()]
 
     def of(self, start: int, end: int) -> bytes:
         """Those from start on, up to end."""
         return self._text[self._ends[start] + 1 : self._ends[end]]
+
+
+def _paired(numbers: bytes) -> bytes:
+    """`1,2,3,4` as `[1,2],[3,4]`. A list for each position would take three times as long, most of it to collect it."""
+    if not numbers:
+        return b""
+    text = np.frombuffer(numbers, np.uint8)
+    between = np.flatnonzero(text == ord(","))[1::2]
+    brackets = np.repeat(np.frombuffer(b"][", np.uint8), len(between))
+    return b"[%b]" % np.insert(text, np.concatenate([between, between + 1]), brackets).tobytes()
 
 
 def _properties(index: RegionIndex, regions: Ints) -> list[bytes]:

@@ -42,11 +42,13 @@ _NOT_UPLOADED = "The image is not uploaded yet."
 class Versions:
     """Versions of a slide's annotation. authors: of all of them, by id.
 
+    runs: which run made it, by the number of the version; it tells where the version comes from.
     mpp: the slide's scale in micrometres per pixel, x and y; None if it is not known.
     """
 
     annotations: Sequence[Annotation]
     authors: Mapping[int, Person]
+    runs: Mapping[int, int]
     mpp: tuple[float, float] | None
 
 
@@ -129,7 +131,9 @@ class SlideAnnotations:
         found = descriptions.of_image(connection, slide.id, None, self._clock(), oversees=False)
         read = found.description if found is not None else None
         mpp = _told_mpp(slide) or scale.accepted(read.mpp if read is not None else None)
-        return Versions(annotations, people.by_id(connection, author_ids), mpp)
+        numbers = [one.number for one in annotations] or [0]
+        runs = run_records.that_made(connection, slide.id, min(numbers), max(numbers))
+        return Versions(annotations, people.by_id(connection, author_ids), runs, mpp)
 
     def _apply(self, transaction: Transaction, actor: Actor, slide: Slide, annotation: Annotation) -> None:
         """What a new version changes in its slide, and what is told of it."""

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from pinakes.core.clock import Instant
 from pinakes.core.db.engine import Executor, Transaction
-from pinakes.core.db.schema import run_batches, run_plans, runs
+from pinakes.core.db.schema import run_batches, run_plans, run_results, runs
 from pinakes.core.slides.states import ACTIVE_RUN, RunState
 
 
@@ -40,6 +40,10 @@ _END = (
     .where(runs.c.id == bindparam("run_id"), runs.c.state.in_(ACTIVE_RUN))
     .values(state=bindparam("ended_state"), ended_at=bindparam("now"), error=bindparam("why"))
 )
+_MADE = select(run_results.c.annotation_number, run_results.c.run_id).where(
+    run_results.c.image_id == bindparam("image_id"),
+    run_results.c.annotation_number.between(bindparam("first"), bindparam("last")),
+)
 _FORGET = [delete(table).where(table.c.run_id == bindparam("ended_run_id")) for table in (run_batches, run_plans)]
 
 
@@ -53,6 +57,12 @@ def of_job(connection: Executor, image_id: int, job_id: int) -> Run | None:
     """The run that a job works for; None if it has ended, or its slide is gone: then the job has no say any more."""
     run = active(connection, image_id)
     return run if run is not None and run.job_id == job_id else None
+
+
+def that_made(connection: Executor, image_id: int, first: int, last: int) -> dict[int, int]:
+    """Which run made a version of the slide's annotation, by its number, of those from the first to the last."""
+    rows = connection.execute(_MADE, {"image_id": image_id, "first": first, "last": last})
+    return {row.annotation_number: row.run_id for row in rows}
 
 
 def add(

@@ -20,12 +20,14 @@ class AnnotationLayer(Shown):
 class Annotation(Shown):
     """One version of what is drawn on a slide; it never changes. number: 1, 2, ... within the image.
 
-    author: null for a machine.   media_type, size_bytes, sha256: of the document as it was sent.
+    author: null for a machine.   run: the id of the prediction that made it, which tells where it comes from.
+    media_type, size_bytes, sha256: of the document as it was sent.
     """
 
     number: int
     source: Literal["machine", "person"]
     author: Person | None
+    run: int | None
     created_at: ShownTime
     media_type: str
     size_bytes: int
