@@ -6,10 +6,12 @@ The same lines of a client serve where Pinakes receives the upload itself and wh
 
 import hashlib
 import io
+import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import httpx
 import pytest
@@ -25,6 +27,15 @@ pytestmark = pytest.mark.slow
 
 _PATIENCE_SECONDS = 30
 _EMBEDDED = {"url", "key", "AWSAccessKeyId", "policy", "signature"}
+
+_STAGES = ("tissuearea_status", "tiling_status", "annotation_status")
+_MEASUREMENT = {
+    "name": "cellularity",
+    "version": "1.0",
+    "sha256": None,
+    "kind": "classical",
+    "research_use_only": True,
+}
 
 Json = dict[str, Any]
 
@@ -71,11 +82,12 @@ def post_form(response: Mapping[str, str], content: bytes) -> httpx.Response:
 
 
 def after_the_run(client: httpx.Client, uid: str) -> Json:
-    """The image once no stage waits or runs any more."""
+    """The image once its last stage is done, or any has failed."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         image: Json = answered(client.get(f"/Images/{uid}"))
-        if image["tissuearea_status"] not in {"Pending", "Running"}:
+        stages = [image[name] for name in _STAGES]
+        if stages[-1] == "Done" or "Failed" in stages:
             return image
         assert time.monotonic() < deadline, image
         time.sleep(0.05)
@@ -84,7 +96,7 @@ def after_the_run(client: httpx.Client, uid: str) -> Json:
 def test_a_slide_from_its_creation_to_its_end(
     server: Archive, client: httpx.Client, backend: Backend, scan: bytes
 ) -> None:
-    """Create, post the form, commit, predict (which fails honestly), annotate, read everything back, delete."""
+    """Create, post the form, commit, predict, annotate over what was predicted, read everything back, delete."""
     digest = hashlib.sha256(scan).hexdigest()
     me = answered(client.get("/Users/imagelist"))[0]["userid"]
     created = answered(
@@ -103,11 +115,19 @@ def test_a_slide_from_its_creation_to_its_end(
     assert (uploaded["status"], uploaded["location"], uploaded["patient_id"]) == ("Uploaded", "shelf 4", "1")
 
     assert answered(client.get(f"/Images/startpredict/{uid}"))["success"] is True
-    failed = after_the_run(client, uid)
-    stages = [failed[name] for name in ("tissuearea_status", "tiling_status", "annotation_status")]
-    assert stages == ["Failed", "Pending", "Pending"]
-    assert (failed["metric"], failed["tissue_area"], failed["outcome_prediction"]) == (None, None, None)
-    assert any("No analyser" in line["message"] for line in answered(client.get(f"/LogInfo/{uid}")))
+    predicted = after_the_run(client, uid)
+    told = [line["message"] for line in answered(client.get(f"/LogInfo/{uid}"))]
+    assert [predicted[name] for name in _STAGES] == ["Done", "Done", "Done"], told
+    assert told[-1] == "The prediction is done."
+    metric = json.loads(predicted["metric"])
+    assert 0 < predicted["tissue_area"] == metric["tissue_area_mm2"] <= 512 * 512 * 0.5**2 / 1e6
+    assert metric["model"] == _MEASUREMENT
+    assert predicted["outcome_prediction"] is None  # which a measurement must not give (contract 8.4)
+    prefix = predicted["base_raw_download_url"]
+    found = client.get(f"{prefix}/{uid}_complete_net_prediction.xml")
+    assert found.headers["x-annotation-source"] == "prediction"
+    layers = ElementTree.fromstring(found.content).findall("Annotation")
+    assert [layer.get("Name") for layer in layers] == ["Tissue", "High cellularity"]
 
     drawn = answered(
         client.post(
@@ -116,8 +136,7 @@ def test_a_slide_from_its_creation_to_its_end(
             data={"imageid": str(image_id), "userid": str(me), "fileid": uid},
         )
     )
-    assert (drawn["version"], drawn["image"]["annotation_status"]) == (1, "Done")
-    prefix = drawn["image"]["base_raw_download_url"]
+    assert (drawn["version"], drawn["image"]["annotation_status"]) == (2, "Done")
     xml = client.get(f"{prefix}/{uid}_complete_net_prediction.xml")
     assert (xml.status_code, xml.content, xml.headers["x-annotation-source"]) == (200, IMAGESCOPE, "user")
     twin = answered(client.get(f"{prefix}/{uid}_complete_net_prediction.geojson"))
