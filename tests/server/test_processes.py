@@ -345,8 +345,9 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def test_a_worker_whose_parent_is_gone_already_ends_at_once(tmp_path: Path) -> None:
-    program = "from pinakes import config; from pinakes.server import processes as p; "
-    program += "p._load(config.load(data='/dev/null/x'), 1 << 30)"
+    program = "from multiprocessing import RawValue; from pinakes import config; "
+    program += "from pinakes.server import processes as p; "
+    program += "p._load(config.load(data='/dev/null/x'), 1 << 30, RawValue('b', 0))"
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment(tmp_path, {}), capture_output=True, timeout=60
     )
