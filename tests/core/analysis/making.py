@@ -21,13 +21,16 @@ from tests.imaging.making_slides import write_svs
 _PIECE = 256
 
 
-def slide_bytes(folder: Path, width: int, height: int) -> bytes:
-    """An SVS of glass, in the middle of which there is stained tissue: the same small piece again and again."""
+def slide_bytes(folder: Path, width: int, height: int, *, share: float = 0.5) -> bytes:
+    """An SVS of glass, in the middle of which there is stained tissue: the same small piece again and again.
+
+    share: of each side that is tissue.
+    """
     piece = specimen(_PIECE, _PIECE, seed=1).pixels
     picture = np.full((height, width, 3), 245, np.uint8)
-    across, down = width // 2 // _PIECE, height // 2 // _PIECE
+    across, down = (int(side * share) // _PIECE for side in (width, height))
     part = np.tile(piece, (down, across, 1))
-    top, left = height // 4, width // 4
+    top, left = (height - part.shape[0]) // 2, (width - part.shape[1]) // 2
     picture[top : top + part.shape[0], left : left + part.shape[1]] = part
     path = folder / "slide.svs"
     write_svs(path, picture)
