@@ -17,6 +17,7 @@ from pinakes.core.archive import Archive
 from pinakes.core.catalogue import descriptions
 from pinakes.core.db.schema import events
 from pinakes.core.errors import HeatMapUnknown, ImageUnknown, InvalidFields, ScopeMissing
+from pinakes.core.slides import run_records
 from pinakes.core.slides.records import Slide
 from pinakes.imaging.analysis import heat as drawing
 from pinakes.imaging.analysis.heat import COLOURS, NOTHING
@@ -304,7 +305,7 @@ def test_scores_that_go_while_they_are_read_are_a_heat_map_that_is_gone(
 
     def forget() -> None:
         with archive.database.write() as transaction:
-            plans.forget(transaction, run_id)
+            run_records.forget(transaction, run_id)
 
     monkeypatch.setattr(plans, name, dropped)
     with pytest.raises(HeatMapUnknown):

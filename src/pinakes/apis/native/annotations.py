@@ -12,10 +12,11 @@ from starlette.responses import Response
 
 from pinakes.apis.native import representation
 from pinakes.apis.native.auth import Callers
-from pinakes.apis.native.errors import BodyUnsupported, NotAcceptable, PreconditionFailed, RangeUnsatisfiable
+from pinakes.apis.native.errors import BodyUnsupported, NotAcceptable, PreconditionFailed
 from pinakes.apis.native.models import annotations as models
 from pinakes.apis.native.models.values import Cursor, Limit, PathId
 from pinakes.apis.native.operations import Operation, binary_answer, binary_body
+from pinakes.apis.native.selection import respond_selected
 from pinakes.core.actor import Actor
 from pinakes.core.annotations.aperio import decimal
 from pinakes.core.annotations.formats import XML, Format
@@ -29,7 +30,7 @@ from pinakes.web.accept import preferred
 from pinakes.web.api import ApiContext
 from pinakes.web.aside import respond_made
 from pinakes.web.disposition import attachment
-from pinakes.web.download import StreamResponse, respond_content
+from pinakes.web.download import StreamResponse
 from pinakes.web.ranges import Condition, conditional, select
 from pinakes.web.transfer import content_length, receive_into
 
@@ -213,16 +214,10 @@ class Annotations:
         selected = select(
             request.method, request.headers, annotation.size_bytes, f'"{annotation.digest}"', annotation.created_at
         )
-        headers = {**selected.headers, **headers}
-        match selected.status:
-            case 304:
-                return Response(None, 304, headers)
-            case 412:
-                raise PreconditionFailed
-            case 416:
-                raise RangeUnsatisfiable(annotation.size_bytes)
         open_reader = partial(self._slide_annotations.open, actor, annotation)
-        return await respond_content(request, selected, self._bridge, open_reader, headers, annotation.media_type)
+        return await respond_selected(
+            request, selected, annotation.size_bytes, self._bridge, open_reader, headers, annotation.media_type
+        )
 
 
 def _accepted(request: Request, annotation: Annotation) -> Format | None:

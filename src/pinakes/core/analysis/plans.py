@@ -15,6 +15,7 @@ from pinakes.core.clock import Instant
 from pinakes.core.db.engine import Executor, Transaction
 from pinakes.core.db.query import Query
 from pinakes.core.db.schema import run_batches, run_plans, runs, versions
+from pinakes.core.slides import run_records
 
 _PAGE_BYTES: Final = 4 * 1024 * 1024
 """Of scores that are read at once, where not all are wanted at once."""
@@ -128,7 +129,6 @@ _TELL = (
 )
 _OTHERS = select(runs.c.id).where(runs.c.image_id == bindparam("image_id"), runs.c.id != bindparam("kept_run_id"))
 _FORGET_OTHERS = [delete(table).where(table.c.run_id.in_(_OTHERS)) for table in (run_batches, run_plans)]
-_FORGET = [delete(table).where(table.c.run_id == bindparam("old_run_id")) for table in (run_batches, run_plans)]
 
 
 def input_of(connection: Executor, image_id: int) -> str | None:
@@ -177,16 +177,11 @@ def settled_scores(connection: Executor, kept: Kept) -> Iterator[tuple[int, byte
 
 def add(transaction: Transaction, run_id: int, plan: Plan, packed_tiles: bytes, now: Instant) -> None:
     """Settle what a run computes. What an earlier attempt settled otherwise is forgotten, with its scores."""
-    forget(transaction, run_id)
+    run_records.forget(transaction, run_id)
     row = {"run_id": run_id, "plan": msgspec.json.encode(plan).decode(), "tiles": packed_tiles, "created_at": now}
     transaction.execute(_INSERT_PLAN, row)
     model = f"{plan.model_name}@{plan.model_version}"
     transaction.execute(_SET_MODEL.values(model=model), {"planned_run_id": run_id})
-
-
-def forget(transaction: Transaction, run_id: int) -> None:
-    for statement in _FORGET:
-        transaction.execute(statement, {"old_run_id": run_id})
 
 
 def forget_others(transaction: Transaction, image_id: int, run_id: int) -> None:

@@ -44,7 +44,7 @@ _MADE = select(run_results.c.annotation_number, run_results.c.run_id).where(
     run_results.c.image_id == bindparam("image_id"),
     run_results.c.annotation_number.between(bindparam("first"), bindparam("last")),
 )
-_FORGET = [delete(table).where(table.c.run_id == bindparam("ended_run_id")) for table in (run_batches, run_plans)]
+_FORGET = [delete(table).where(table.c.run_id == bindparam("old_run_id")) for table in (run_batches, run_plans)]
 
 
 def active(connection: Executor, image_id: int) -> Run | None:
@@ -89,5 +89,10 @@ def end(transaction: Transaction, run_id: int, state: RunState, now: Instant, *,
     """End a run. The scores of one that is not done go with it. error: why it failed, for people."""
     transaction.execute(_END, {"run_id": run_id, "ended_state": state.value, "now": now, "why": error})
     if state is not RunState.DONE:
-        for statement in _FORGET:
-            transaction.execute(statement, {"ended_run_id": run_id})
+        forget(transaction, run_id)
+
+
+def forget(transaction: Transaction, run_id: int) -> None:
+    """Drop what a run keeps while it goes on: its plan and its scores."""
+    for statement in _FORGET:
+        transaction.execute(statement, {"old_run_id": run_id})
