@@ -12,7 +12,7 @@ import sys
 import threading
 from functools import partial
 
-from pinakes import kinship, logs, opening
+from pinakes import logs, opening
 from pinakes.config import Settings
 from pinakes.core.archive import Archive
 from pinakes.core.errors import PinakesError
@@ -36,10 +36,8 @@ def run(settings: Settings) -> None:
     work(opening.open_archive(settings, analyses=True), settings, stopping)
 
 
-def run_child(settings: Settings, parent_pid: int) -> None:
-    """The same as a child of the server, which it does not outlive."""
-    kinship.die_with(parent_pid)
-    kinship.leave_terminal()
+def run_child(settings: Settings) -> None:
+    """The same as a child of the server, which it does not outlive (`pinakes.kinship`)."""
     try:
         run(settings)
     except (Failed, PinakesError) as exc:

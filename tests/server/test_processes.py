@@ -344,14 +344,43 @@ def is_alive(process: psutil.Process) -> bool:
     return False
 
 
-def test_a_worker_whose_parent_is_gone_already_ends_at_once(tmp_path: Path) -> None:
-    program = "from multiprocessing import RawValue; from pinakes import config; "
-    program += "from pinakes.server import processes as p; "
-    program += "p._load(config.load(data='/dev/null/x'), 1 << 30, RawValue('b', 0))"
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment(tmp_path, {}), capture_output=True, timeout=60
-    )
+def test_a_worker_whose_parent_is_gone_already_ends_before_it_loads_anything() -> None:
+    write = "import pickle, sys; from pinakes import kinship; sys.stdout.buffer.write(pickle.dumps(kinship.Tie()))"
+    tie = subprocess.run([sys.executable, "-c", write], capture_output=True, timeout=60, check=True).stdout
+    read = "import pickle, sys; pickle.load(sys.stdin.buffer); print('loaded')"
+    done = subprocess.run([sys.executable, "-c", read], input=tie, capture_output=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")
+
+
+ENDLESS = """
+import multiprocessing, pathlib, time
+if multiprocessing.current_process().name != "MainProcess":
+    pathlib.Path("loads").touch()
+    time.sleep(600)
+def nothing(): pass
+"""
+PARENT_OF_ENDLESS = """
+import multiprocessing
+from pinakes import kinship
+if __name__ == "__main__":
+    import endless
+    child = multiprocessing.get_context("spawn").Process(target=kinship.tied, args=(kinship.Tie(), endless.nothing))
+    child.start()
+    child.join()
+"""
+
+
+def test_a_worker_that_still_loads_its_program_is_gone_with_its_parent(tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    (tmp_path / "parent.py").write_text(PARENT_OF_ENDLESS)
+    parent = psutil.Popen([sys.executable, "parent.py"], cwd=tmp_path)
+    try:
+        eventually((tmp_path / "loads").exists)
+        family = parent.children(recursive=True)
+    finally:
+        parent.kill()
+    parent.wait()
+    eventually(lambda: not [member for member in family if is_alive(member)], 2)
 
 
 def test_a_killed_worker_is_replaced_while_the_others_answer(start: Callable[..., Server]) -> None:

@@ -2,13 +2,12 @@
 
 import logging
 import multiprocessing
-import os
 import threading
 import time
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 
-from pinakes import worker
+from pinakes import kinship, worker
 from pinakes.config import Settings
 
 log = logging.getLogger(__name__)
@@ -59,7 +58,7 @@ class JobWorkers:
 
     def _spawn(self) -> SpawnProcess:
         process = multiprocessing.get_context("spawn").Process(
-            target=worker.run_child, args=(self._settings, os.getpid()), name="job worker"
+            target=kinship.tied, args=(kinship.Tie(), worker.run_child, self._settings), name="job worker"
         )
         process.start()
         return process

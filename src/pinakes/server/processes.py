@@ -81,7 +81,8 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = None) 
 
     threading.Thread(target=announce, name="announce", daemon=True).start()
     log.info("listening at %s, workers: %d", address, settings.worker_count)
-    server.serve(target_loader=partial(_load, settings, os.getpid(), stopping), wrap_loader=False)
+    load = partial(kinship.tied, kinship.Tie(), _load, settings, stopping)
+    server.serve(target_loader=load, wrap_loader=False)
     job_workers.stop()
     log.info("stopped")
 
@@ -211,10 +212,8 @@ def _allow_open_files() -> None:
 # -- A worker -----------------------------------------------------------------------------------------------------
 
 
-def _load(settings: Settings, parent_pid: int, stopping: "c_byte") -> ASGIApp:
-    """The first thing a worker does: tie its life to the parent's, then build the application."""
-    kinship.die_with(parent_pid)
-    kinship.leave_terminal()
+def _load(settings: Settings, stopping: "c_byte") -> ASGIApp:
+    """The first thing a worker does."""
     logs.hide_messages()
     try:
         return application.build(settings, lambda: bool(stopping.value))
