@@ -9,12 +9,14 @@ import pytest
 from pinakes.core.access.users import User
 from pinakes.core.actor import Actor, Kind
 from pinakes.core.archive import Archive
+from pinakes.core.renditions.renditions import PictureFormat, RegionWanted, Rendition, ViewedImage
 from pinakes.core.slides.records import NewSlide
 from pinakes.core.slides.staging import Staged
 from pinakes.core.slides.states import SlideStatus
 from pinakes.imaging.formats import sniff
 from tests.core.clinic.making import make_image, make_patient
 from tests.core.renditions.decoding import DecoderHere
+from tests.imaging import parts
 from tests.imaging.making_photographs import exif, saved, smooth
 from tests.imaging.making_slides import tissue, write_svs
 
@@ -75,6 +77,27 @@ def add_slide(archive: Archive, actor: Actor, content: bytes) -> int:
         staged = Staged(received.digest, len(content), sniff(content[: 33 * 1024]), received.further["md5"])
         archive.slide_uploads.stage(actor, made.uid, upload, staged)
     return archive.slides.update(actor, made.id, {}, SlideStatus.UPLOADED).id
+
+
+def thumbnail(
+    archive: Archive, actor: Actor, image_id: int, side: int, format: PictureFormat = PictureFormat.JPEG
+) -> Rendition:
+    """As an API asks for it."""
+    viewed = archive.renditions.info(actor, image_id, in_small=True)
+    return archive.renditions.region(actor, viewed, archive.renditions.thumbnail_wanted(viewed, side, format))
+
+
+def tile(
+    archive: Archive,
+    actor: Actor,
+    viewed: ViewedImage,
+    place: tuple[int, int, int],
+    side: int,
+    format: PictureFormat = PictureFormat.JPEG,
+) -> Rendition:
+    """Likewise. place: level, column and row."""
+    part = parts.tile(viewed.description.levels, *place, side)
+    return archive.renditions.region(actor, viewed, RegionWanted(**part, format=format))
 
 
 def opened(content: bytes) -> Any:

@@ -16,7 +16,16 @@ from pinakes.core.db.engine import Database
 from pinakes.core.errors import BlobUnknown, ImageUnknown, StoreUnavailable
 from pinakes.core.renditions.renditions import RegionWanted
 from pinakes.imaging.source import Pixels, Rect, Size
-from tests.core.renditions.conftest import SYSTEM, actor_of, add_photograph, add_slide, files_below, opened
+from tests.core.renditions.conftest import (
+    SYSTEM,
+    actor_of,
+    add_photograph,
+    add_slide,
+    files_below,
+    opened,
+    thumbnail,
+    tile,
+)
 from tests.core.renditions.decoding import DecoderHere
 from tests.imaging.making_slides import APERIO, tissue, write_jpeg_level, write_ome, write_pyramid, write_svs
 
@@ -97,9 +106,9 @@ def large_svs(path: Path) -> None:
         write_jpeg_level(tiff, np.ascontiguousarray(picture[::4, ::4]), 240, rgb=True, description=text)
 
 
-@pytest.mark.parametrize(("write", "tile"), [(large_generic, 256), (large_svs, 240)])
+@pytest.mark.parametrize(("write", "side"), [(large_generic, 256), (large_svs, 240)])
 def test_a_tile_of_a_large_slide_takes_less_than_a_megabyte(
-    machine: Machine, store: CountedStore, ana: Actor, tmp_path: Path, write: Callable[[Path], None], tile: int
+    machine: Machine, store: CountedStore, ana: Actor, tmp_path: Path, write: Callable[[Path], None], side: int
 ) -> None:
     write(tmp_path / "slide")
     content = (tmp_path / "slide").read_bytes()
@@ -108,13 +117,13 @@ def test_a_tile_of_a_large_slide_takes_less_than_a_megabyte(
     slide = add_slide(here, ana, content)
     viewed = here.renditions.info(ana, slide)  # it is described where it is whole
     store.fetched = 0
-    seen = there.renditions.tile(ana, viewed, 0, 7, 9, tile)
+    seen = tile(there, ana, viewed, (0, 7, 9), side)
     assert 0 < store.fetched < 1_000_000
-    assert seen.content == here.renditions.tile(ana, viewed, 0, 7, 9, tile).content
+    assert seen.content == tile(here, ana, viewed, (0, 7, 9), side).content
     store.fetched = 0
-    smaller = there.renditions.tile(ana, viewed, 1, 1, 1, tile)
+    smaller = tile(there, ana, viewed, (1, 1, 1), side)
     assert store.fetched < 1_000_000
-    assert smaller.content == here.renditions.tile(ana, viewed, 1, 1, 1, tile).content
+    assert smaller.content == tile(here, ana, viewed, (1, 1, 1), side).content
     assert not files_below(tmp_path / "there" / "cache" / "content")
 
 
@@ -135,7 +144,7 @@ def test_every_picture_is_the_same_from_a_bucket_and_from_a_file(
     for wanted in WANTED:
         assert there.renditions.region(ana, viewed, wanted) == here.renditions.region(ana, viewed, wanted)
     for column, row in ((0, 0), (1, 1), (3, 2)):
-        seen = [each.renditions.tile(ana, viewed, 0, column, row, 240) for each in (here, there)]
+        seen = [tile(each, ana, viewed, (0, column, row), 240) for each in (here, there)]
         assert seen[0] == seen[1]
     assert not files_below(tmp_path / "there" / "cache" / "content")
 
@@ -152,8 +161,8 @@ def test_what_takes_the_whole_file_is_copied_and_then_read_from_the_copy(
     there.renditions.region(ana, viewed, WANTED[1])
     assert store.fetched == 0, "the copy is there already"
     image_id = add_photograph(here, ana, photograph)
-    here.renditions.thumbnail(ana, image_id, 100)
-    assert opened(there.renditions.thumbnail(ana, image_id, 100).content).size == (67, 100)
+    thumbnail(here, ana, image_id, 100)
+    assert opened(thumbnail(there, ana, image_id, 100).content).size == (67, 100)
 
 
 def test_content_that_vanishes_midway_is_told_clearly(

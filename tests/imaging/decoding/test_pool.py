@@ -30,11 +30,11 @@ from pinakes.imaging.decoding.requests import (
     NoSuchPart,
     PictureRequest,
     Region,
-    Tile,
 )
 from pinakes.imaging.source import LimitExceeded, Rect, Size, Unreadable
 from tests.imaging.decoding.conftest import BOUNDS, MakePool, PictureFile
 from tests.imaging.decoding.fake_pictures import LEVELS, SECRET, TILE, WHOLE
+from tests.imaging.parts import tile
 
 
 def region(path: str, key: str = "", **more: Any) -> Region:
@@ -75,8 +75,7 @@ def test_a_picture_is_described_and_shown(make_pool: MakePool, picture: PictureF
 def test_a_stored_tile_is_spliced(make_pool: MakePool, picture: PictureFile) -> None:
     pool, path = make_pool(), picture()
     wanted: list[tuple[PictureRequest, bytes]] = [
-        (Tile(path=path, level=0, column=1, row=1), b"[0, 1, 1]"),
-        (Tile(path=path, level=1, column=0, row=0, tile=TILE), b"[1, 0, 0]"),
+        (region(path, rect=Rect(256, 256, 256, 256), size=TILE), b"[0, 1, 1]"),
         (region(path, rect=Rect(256, 0, 256, 256), size=TILE), b"[0, 1, 0]"),
         (region(path, rect=Rect(0, 0, 512, 512), size=TILE, rotation=360.0), b"[1, 0, 0]"),
     ]
@@ -95,9 +94,9 @@ def test_what_is_not_just_a_stored_tile_is_decoded(make_pool: MakePool, picture:
         (region(path, rect=rect, size=TILE, frame=1), (256, 256)),
         (region(path, rect=rect, size=Size(255, 256)), (255, 256)),
         (region(path, rect=Rect(255, 0, 256, 256), size=TILE), (256, 256)),
-        (Tile(path=path, level=0, column=3, row=2), (232, 188)),
-        (Tile(path=path, level=0, column=0, row=0, tile=Size(512, 512)), (512, 512)),
-        (Tile(path=path, level=2, column=0, row=0, tile=TILE), (125, 87)),
+        (region(path, **tile(LEVELS, 0, 3, 2)), (232, 188)),
+        (region(path, **tile(LEVELS, 0, 0, 0, 512)), (512, 512)),
+        (region(path, **tile(LEVELS, 2, 0, 0, 256)), (125, 87)),
     ):
         encoded = pool.run(wanted)
         assert (encoded.spliced, opened(encoded).size) == (False, size), wanted
@@ -114,11 +113,6 @@ def test_what_the_picture_has_not_is_told_and_the_process_stays(make_pool: MakeP
         region(path, size=Size(0, 10)),
         region(path, frame=2),
         region(path, frame=-1),
-        Tile(path=path, level=0, column=4, row=0),
-        Tile(path=path, level=-1, column=0, row=0),
-        Tile(path=path, level=3, column=0, row=0),
-        Tile(path=path, level=2, column=0, row=0),
-        Tile(path=path, level=0, column=0, row=0, tile=Size(0, 5)),
         Associated(path=path, name="macro"),
         Associated(path=path, name="\ud800"),
     ]

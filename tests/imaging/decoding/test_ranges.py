@@ -28,7 +28,6 @@ from pinakes.imaging.decoding.requests import (
     PictureRequest,
     Refused,
     Region,
-    Tile,
 )
 from pinakes.imaging.source import (
     DEFAULT_LIMITS,
@@ -51,6 +50,7 @@ from tests.imaging.making_slides import (
     write_pyramid,
     write_svs,
 )
+from tests.imaging.parts import tile
 
 
 class File:
@@ -86,13 +86,16 @@ def pixels_of(encoded: Encoded) -> NDArray[np.uint8]:
     return np.asarray(Image.open(io.BytesIO(encoded.content)).convert("RGB"))
 
 
-def everywhere(size: Size, tile: int) -> list[PictureRequest]:
+def everywhere(levels: tuple[Level, ...]) -> list[PictureRequest]:
     """Requests of every kind that tiles and thumbnails are made of."""
+    size, side = levels[0].size, levels[0].tile
+    assert side is not None
+    last = tile(levels, 0, size.width // side.width, size.height // side.height)
     return [
-        Tile(level=0, column=1, row=1),
-        Tile(level=0, column=1, row=1, format="png"),
-        Tile(level=1, column=0, row=0, format="png"),
-        Tile(level=0, column=size.width // tile, row=size.height // tile, format="png"),
+        Region(**tile(levels, 0, 1, 1)),
+        Region(**tile(levels, 0, 1, 1), format="png"),
+        Region(**tile(levels, 1, 0, 0), format="png"),
+        Region(**last, format="png"),
         Region(rect=Rect(0, 0, size.width, size.height), size=Size(100, 75), format="png"),
         Region(rect=Rect(101, 57, 333, 222), size=Size(333, 222), format="png"),
     ]
@@ -106,7 +109,7 @@ def placed(request: PictureRequest, path: Path, distant: Distant, key: str) -> t
 
 @pytest.mark.parametrize("kind", ["svs", "svs in YCbCr", "pyramid", "ome"])
 def test_a_picture_read_by_ranges_is_the_same_to_the_byte(pool: DecodingPool, tmp_path: Path, kind: str) -> None:
-    path, size = tmp_path / kind, Size(1000, 700)
+    path = tmp_path / kind
     if kind == "ome":
         write_ome(path, tissue(1000, 700))
     elif kind == "pyramid":
@@ -114,7 +117,7 @@ def test_a_picture_read_by_ranges_is_the_same_to_the_byte(pool: DecodingPool, tm
     else:
         write_svs(path, tissue(1000, 700), rgb=kind == "svs")
     file, distant = described(pool, path)
-    for request in everywhere(size, {"ome": 128, "pyramid": 256}.get(kind, 240)):
+    for request in everywhere(distant.levels):
         here, far = placed(request, path, distant, kind)
         assert pool.run(far, file.supply()) == pool.run(here), request
     assert file.fetched > 0
@@ -123,11 +126,11 @@ def test_a_picture_read_by_ranges_is_the_same_to_the_byte(pool: DecodingPool, tm
 def test_what_was_fetched_stays_with_the_open_picture(pool: DecodingPool, tmp_path: Path) -> None:
     write_pyramid(tmp_path / "slide", tissue(1000, 700))
     file, distant = described(pool, tmp_path / "slide")
-    tile = Tile(distant=distant, key="stays", level=0, column=1, row=1)
-    first = pool.run(tile, file.supply())
+    wanted = Region(distant=distant, key="stays", **tile(distant.levels, 0, 1, 1))
+    first = pool.run(wanted, file.supply())
     fetched, file.fetched = file.fetched, 0
     assert fetched > 0
-    assert pool.run(tile, file.supply()) == first
+    assert pool.run(wanted, file.supply()) == first
     assert file.fetched == 0
 
 
@@ -142,10 +145,10 @@ def test_a_tile_that_a_slide_left_out_takes_the_whole_file(pool: DecodingPool, t
     """OpenSlide shows another level in its place."""
     write_svs(tmp_path / "slide", tissue(1000, 700), missing=[6])
     file, distant = described(pool, tmp_path / "slide")
-    wanted = Tile(distant=distant, key="missing", level=0, column=1, row=1)
+    wanted = Region(distant=distant, key="missing", **tile(distant.levels, 0, 1, 1))
     with pytest.raises(NeedsWhole):
         pool.run(wanted, file.supply())
-    beside = msgspec.structs.replace(wanted, column=2)
+    beside = msgspec.structs.replace(wanted, **tile(distant.levels, 0, 2, 1))
     assert pool.run(beside, file.supply()).spliced
 
 
@@ -154,7 +157,7 @@ def test_a_file_with_other_levels_than_those_known_is_to_be_had_whole(pool: Deco
     file, distant = described(pool, tmp_path / "slide")
     other = msgspec.structs.replace(distant, levels=distant.levels[:-1])
     with pytest.raises(NeedsWhole):
-        pool.run(Tile(distant=other, key="other", level=0, column=0, row=0), file.supply())
+        pool.run(Region(distant=other, key="other", **tile(other.levels, 0, 0, 0)), file.supply())
 
 
 def test_only_what_our_own_reader_shows_is_read_by_ranges() -> None:
@@ -250,7 +253,7 @@ def test_a_lying_file_is_refused_after_little(pool: DecodingPool, tmp_path: Path
     if kind == "beyond its end":
         write_pyramid(tmp_path / "true", tissue(600, 400))
         levels = described(pool, tmp_path / "true")[1].levels
-    wanted = Tile(distant=Distant(len(file.content), levels, False), key=kind, level=0, column=0, row=0)
+    wanted = Region(distant=Distant(len(file.content), levels, False), key=kind, **tile(levels, 0, 0, 0))
     with pytest.raises(LimitExceeded if kind == "chain" else Unreadable):
         pool.run(wanted, file.supply())
     assert file.fetched < 1024**2
@@ -266,7 +269,7 @@ def test_directories_all_over_a_file_are_given_up(pool: DecodingPool) -> None:
         head = directory_bytes({256: 1, 257: 1}, following) if offset else b"II*\0" + following.to_bytes(4, "little")
         return head.ljust(count, b"\0")
 
-    wanted = Tile(distant=Distant(size, LEVELS, False), key="all over", level=0, column=0, row=0)
+    wanted = Region(distant=Distant(size, LEVELS, False), key="all over", **tile(LEVELS, 0, 0, 0))
     supply = Supply(fetch, size)
     with pytest.raises(NeedsWhole):
         pool.run(wanted, supply)

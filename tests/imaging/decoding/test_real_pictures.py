@@ -4,16 +4,18 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
 
 from pinakes.imaging.decoding.pool import DecodingPool
-from pinakes.imaging.decoding.requests import Associated, Bounds, Describe, Encoded, NoSuchPart, Region, Tile
+from pinakes.imaging.decoding.requests import Associated, Bounds, Describe, Encoded, NoSuchPart, Region
 from pinakes.imaging.source import ImagingError, LimitExceeded, Rect, Size, Unreadable
 from tests.imaging.making_disks import DISK_BYTES, LINUX, write_gpt
 from tests.imaging.making_photographs import chunk, png, saved, smooth
 from tests.imaging.making_slides import tissue, write_svs
+from tests.imaging.parts import tile
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +48,13 @@ def test_a_tile_of_a_slide_is_spliced_and_shows_what_decoding_it_shows(
     path = tmp_path / "slide"
     write_svs(path, tissue(1000, 700), rgb=rgb)
     key = f"slide {rgb}"
-    spliced = pool.run(Tile(path=str(path), key=key, level=0, column=1, row=1))
-    decoded = pool.run(Tile(path=str(path), key=key, level=0, column=1, row=1, format="png"))
+    levels = pool.run(Describe(path=str(path), key=key)).levels
+    wanted = Region(path=str(path), key=key, **tile(levels, 0, 1, 1))
+    spliced = pool.run(wanted)
+    decoded = pool.run(msgspec.structs.replace(wanted, format="png"))
     assert (spliced.spliced, decoded.spliced) == (True, False)
     assert np.abs(pixels_of(spliced) - pixels_of(decoded)).max() <= 3
-    region = Region(path=str(path), key=key, rect=Rect(240, 240, 240, 240), size=Size(240, 240))
-    assert pool.run(region) == spliced
-    edge = pool.run(Tile(path=str(path), key=key, level=0, column=4, row=2))
+    edge = pool.run(Region(path=str(path), key=key, **tile(levels, 0, 4, 2)))
     assert (edge.spliced, pixels_of(edge).shape) == (False, (220, 40, 3))
     assert pixels_of(pool.run(Associated(path=str(path), key=key, name="label"))).shape == (60, 90, 3)
 
@@ -64,8 +66,6 @@ def test_a_disk_is_described_and_has_no_pixels(pool: DecodingPool, tmp_path: Pat
     assert (described.format, described.size, described.facts["virtual_bytes"]) == ("raw", None, DISK_BYTES)
     with pytest.raises(NoSuchPart):
         pool.run(Region(path=str(path), rect=Rect(0, 0, 1, 1), size=Size(1, 1)))
-    with pytest.raises(NoSuchPart):
-        pool.run(Tile(path=str(path), level=0, column=0, row=0))
 
 
 def _bomb() -> bytes:

@@ -1,11 +1,9 @@
-"""Tiles of stored levels against parts of the whole picture."""
+"""Parts of a picture that are stored tiles."""
 
-import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pinakes.imaging.decoding.requests import NoSuchPart
-from pinakes.imaging.decoding.tiles import Place, stored_place, tile_of
+from pinakes.imaging.decoding.tiles import Place, stored_place
 from pinakes.imaging.source import Description, Level, Rect, Size
 
 sides = st.integers(1, 100_000)
@@ -25,29 +23,6 @@ def pyramid(whole: Size, tile: Size, scales: tuple[int, ...]) -> Description:
         if min(whole.width, whole.height) >= scale
     )
     return Description("fake", whole, levels)
-
-
-@given(whole=sizes, small=sizes, tile=tiles, data=st.data())
-def test_the_tiles_of_a_level_lie_within_the_picture_and_cover_it(
-    whole: Size, small: Size, tile: Size, data: st.DataObject
-) -> None:
-    level = Size(min(whole.width, small.width), min(whole.height, small.height))
-    description = Description("fake", whole, (Level(whole, 1.0), Level(level, whole.width / level.width)))
-    columns, rows = -(-level.width // tile.width), -(-level.height // tile.height)
-    column, row = data.draw(st.integers(0, columns - 1)), data.draw(st.integers(0, rows - 1))
-    rect, size = tile_of(description, Place(1, column, row), tile)
-    assert 0 <= rect.x < rect.x + rect.width <= whole.width
-    assert 0 <= rect.y < rect.y + rect.height <= whole.height
-    assert size.width == (tile.width if column < columns - 1 else level.width - column * tile.width)
-    assert (rect.x == 0) == (column == 0) or level.width > whole.width // 2
-    if column == columns - 1:
-        assert rect.x + rect.width == whole.width
-    if column + 1 < columns:
-        neighbour, _ = tile_of(description, Place(1, column + 1, row), tile)
-        assert neighbour.x <= rect.x + rect.width
-    for outside in (Place(1, columns, row), Place(1, column, rows), Place(2, 0, 0), Place(1, -1, 0)):
-        with pytest.raises(NoSuchPart):
-            tile_of(description, outside, tile)
 
 
 @given(whole=sizes, tile=tiles, data=st.data())

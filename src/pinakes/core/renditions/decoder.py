@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol, overload
 
-from pinakes.core.renditions.wanted import AssociatedWanted, RegionWanted, TileWanted, Wanted
+from pinakes.core.renditions.wanted import AssociatedWanted, RegionWanted, Wanted
 from pinakes.imaging.decoding.ranges import Supply
 from pinakes.imaging.decoding.requests import (
     Associated,
@@ -13,9 +13,8 @@ from pinakes.imaging.decoding.requests import (
     MapTiles,
     PictureRequest,
     Region,
-    Tile,
 )
-from pinakes.imaging.source import Description, Size
+from pinakes.imaging.source import Description
 from pinakes.imaging.tilemap import TileMap
 
 
@@ -57,18 +56,6 @@ def request_of(wanted: Wanted, file: Path | Distant, digest: str) -> PictureRequ
                 mirrored=wanted.mirrored,
                 quality=wanted.quality,
                 frame=wanted.frame,
-                format=wanted.format.value,
-            )
-        case TileWanted():
-            side = Size(wanted.tile_size, wanted.tile_size)
-            return Tile(
-                path=path,
-                distant=distant,
-                key=digest,
-                level=wanted.level,
-                column=wanted.column,
-                row=wanted.row,
-                tile=side,
                 format=wanted.format.value,
             )
         case AssociatedWanted():

@@ -1,7 +1,7 @@
 """Renditions: pictures of what the archive holds, for those who may see it.
 
 info ──> access, then what is known of the picture
-region, tile, thumbnail, associated ──> cache ──> one decoding for all who ask at once ──> pixels
+region, associated ──> cache ──> one decoding for all who ask at once ──> pixels
 """
 
 from dataclasses import dataclass, replace
@@ -24,7 +24,6 @@ from pinakes.core.errors import (
     InvalidFields,
     NotAnImage,
     PictureTooLarge,
-    TileUnknown,
     VersionUnknown,
 )
 from pinakes.core.readtrail import ReadTrail
@@ -38,7 +37,6 @@ from pinakes.core.renditions.wanted import (
     AssociatedWanted,
     PictureFormat,
     RegionWanted,
-    TileWanted,
     Wanted,
     key_of,
 )
@@ -54,7 +52,6 @@ MOST_SIDE: Final = 2048
 
 _MOST_ID: Final = 2**63 - 1
 _MOST_NAME: Final = 256
-_MOST_TILE_SIDE: Final = 8192
 _BATCH: Final = 500
 _WITHOUT_IDENTITY: Final = frozenset({"thumbnail"})
 """Pictures beside a picture that do not tell who is shown. A label does, a macro shows the label."""
@@ -162,48 +159,8 @@ class Renditions:
         except NoSuchPart:
             raise InvalidFields.one("region", "is outside of the picture") from None
 
-    def tile(
-        self,
-        actor: Actor,
-        viewed: ViewedImage,
-        level: int,
-        column: int,
-        row: int,
-        tile_size: int,
-        format: PictureFormat = PictureFormat.JPEG,
-    ) -> Rendition:
-        """One tile of a level of `description.levels`; likewise. Raises TileUnknown for one that is outside."""
-        levels = viewed.description.levels
-        if not (0 <= level < len(levels) and 0 < tile_size <= _MOST_TILE_SIDE and min(column, row) >= 0):
-            raise TileUnknown
-        size = levels[level].size
-        if column * tile_size >= size.width or row * tile_size >= size.height:
-            raise TileUnknown
-        try:
-            return self._made(actor, viewed, TileWanted(level, column, row, tile_size, format))
-        except NoSuchPart:
-            raise TileUnknown from None
-
-    def thumbnail(
-        self,
-        actor: Actor,
-        image_id: int,
-        side: int,
-        format: PictureFormat = PictureFormat.JPEG,
-        *,
-        version: str | None = None,
-    ) -> Rendition:
-        """The whole picture with a long side of `side` pixels, 64 to 2048, or its own if that is less.
-
-        Raises InvalidFields (`side`), and what `info` and `region` raise.
-        """
-        if not LEAST_SIDE <= side <= MOST_SIDE:
-            raise InvalidFields.one("side", f"must be between {LEAST_SIDE} and {MOST_SIDE}")
-        viewed = self.info(actor, image_id, version, in_small=True)
-        return self.region(actor, viewed, self.thumbnail_wanted(viewed, side, format))
-
     def thumbnail_wanted(self, viewed: ViewedImage, side: int, format: PictureFormat) -> RegionWanted:
-        """The region that a thumbnail is, for its etag."""
+        """The whole picture with that long side, or its own if that is less. Also for one that is only shown small."""
         whole = viewed.size
         return RegionWanted(Rect(0, 0, whole.width, whole.height), fitted(whole, side), format=format)
 

@@ -16,7 +16,7 @@ from pinakes.core.errors import BlobUnknown
 from pinakes.core.renditions.files import OpenFile, OpenFiles
 from pinakes.core.renditions.flight import SingleFlight
 from pinakes.core.renditions.recent import Recent
-from pinakes.core.renditions.wanted import PictureFormat, RegionWanted, TileWanted, Wanted
+from pinakes.core.renditions.wanted import RegionWanted, Wanted
 from pinakes.imaging.decoding.tiles import Place, may_be_stored, stored_place
 from pinakes.imaging.source import Description, Size
 from pinakes.imaging.tilemap import Splice, TileMap
@@ -31,13 +31,8 @@ _NO_TILES: Final = TileMap(Size(1, 1), Size(2, 2), b"", b"", Splice(b"", b""))
 
 def place_of(description: Description, wanted: Wanted) -> Place | None:
     """Which tile of which stored level is just what is wanted, if one is."""
-    match wanted:
-        case RegionWanted() if may_be_stored(wanted):
-            return stored_place(description, wanted.rect, wanted.size)
-        case TileWanted(format=PictureFormat.JPEG):
-            own = description.levels[wanted.level].tile
-            is_own = own is not None and own.width == own.height == wanted.tile_size
-            return Place(wanted.level, wanted.column, wanted.row) if is_own else None
+    if isinstance(wanted, RegionWanted) and may_be_stored(wanted):
+        return stored_place(description, wanted.rect, wanted.size)
     return None
 
 

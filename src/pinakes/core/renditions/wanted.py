@@ -45,17 +45,6 @@ class RegionWanted:
 
 
 @dataclass(frozen=True, slots=True)
-class TileWanted:
-    """One tile of a level that is stored, level 0 being the largest; at the right and lower edge it is cut off."""
-
-    level: int
-    column: int
-    row: int
-    tile_size: int
-    format: PictureFormat = PictureFormat.JPEG
-
-
-@dataclass(frozen=True, slots=True)
 class AssociatedWanted:
     """A picture beside the picture, whole."""
 
@@ -63,7 +52,7 @@ class AssociatedWanted:
     format: PictureFormat = PictureFormat.JPEG
 
 
-Wanted: TypeAlias = RegionWanted | TileWanted | AssociatedWanted
+Wanted: TypeAlias = RegionWanted | AssociatedWanted
 
 
 def key_of(digest: str, wanted: Wanted) -> str:

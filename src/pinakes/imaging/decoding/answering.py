@@ -27,7 +27,6 @@ from pinakes.imaging.decoding.requests import (
     NoSuchPart,
     Refused,
     Region,
-    Tile,
 )
 from pinakes.imaging.decoding.warm import Opener, WarmSources
 from pinakes.imaging.encoding import encode
@@ -96,8 +95,6 @@ class Answers:
                 return Described(_described(source, request))
             case Region():
                 return self._region(source, request)
-            case Tile():
-                return self._tile(source, request)
             case Associated():
                 return _associated(source, request)
             case MapTiles():
@@ -124,21 +121,6 @@ class Answers:
         )
         gray = wanted.quality != "color"
         return Encoded(encode(pixels, wanted.format, quality=wanted.encode_quality, gray=gray))
-
-    def _tile(self, source: ImageSource, wanted: Tile) -> Encoded:
-        levels = source.description.levels
-        own = levels[wanted.level].tile if 0 <= wanted.level < len(levels) else None
-        grid = wanted.tile or own
-        if grid is None or grid.width < 1 or grid.height < 1:
-            raise NoSuchPart("The picture has no such tiles.")
-        place = tiles.Place(wanted.level, wanted.column, wanted.row)
-        rect, size = tiles.tile_of(source.description, place, grid)
-        if grid == own and wanted.format == "jpeg" and wanted.encode_quality is None:
-            spliced = _spliced(source, place, size)
-            if spliced:
-                return spliced
-        pixels = render(source, rect, size, limits=self._limits)
-        return Encoded(encode(pixels, wanted.format, quality=wanted.encode_quality))
 
     def _is_crowded(self) -> bool:
         return _resident_bytes() > _CROWDED_SHARE * self._memory_bytes

@@ -23,7 +23,7 @@ class DecodingBusy(ImagingError):
 
 
 class NoSuchPart(ImagingError):
-    """The picture has no such region, tile, frame or associated picture."""
+    """The picture has no such region, frame or associated picture."""
 
 
 class Distant(msgspec.Struct, frozen=True):
@@ -76,20 +76,6 @@ class Region(_Request, frozen=True, tag=True, kw_only=True):
     encode_quality: int | None = None
 
 
-class Tile(_Request, frozen=True, tag=True, kw_only=True):
-    """One tile of a stored level, smaller at the right and lower edge.
-
-    tile: size of the tiles of the grid asked for; None for the level's own.
-    """
-
-    level: int
-    column: int
-    row: int
-    tile: Size | None = None
-    format: Format = "jpeg"
-    encode_quality: int | None = None
-
-
 class Associated(_Request, frozen=True, tag=True, kw_only=True):
     """A picture beside the picture, whole."""
 
@@ -104,7 +90,7 @@ class MapTiles(_Request, frozen=True, tag=True, kw_only=True):
     level: int
 
 
-PictureRequest = Region | Tile | Associated
+PictureRequest = Region | Associated
 DecodeRequest = Describe | MapTiles | PictureRequest
 
 

@@ -1,9 +1,8 @@
-"""Which part of a picture a tile is, and which stored tile a part of a picture is."""
+"""Which stored tile a part of a picture is."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
-from pinakes.imaging.decoding.requests import NoSuchPart
 from pinakes.imaging.source import Description, Level, Rect, Size
 
 
@@ -14,23 +13,6 @@ class Place:
     level: int
     column: int
     row: int
-
-
-def tile_of(description: Description, place: Place, tile: Size) -> tuple[Rect, Size]:
-    """The part of the whole picture that a tile shows, and the tile's own size, smaller at the edges.
-
-    tile: size of the tiles of the grid; both at least 1. Raises NoSuchPart for a tile that is outside.
-    """
-    if not (0 <= place.level < len(description.levels) and place.column >= 0 and place.row >= 0):
-        raise NoSuchPart("The picture has no such tile.")
-    whole, level = description.levels[0].size, description.levels[place.level].size
-    x, y = place.column * tile.width, place.row * tile.height
-    if x >= level.width or y >= level.height:
-        raise NoSuchPart("The picture has no such tile.")
-    size = Size(min(tile.width, level.width - x), min(tile.height, level.height - y))
-    left, width = _stretched(x, size.width, level.width, whole.width)
-    top, height = _stretched(y, size.height, level.height, whole.height)
-    return Rect(left, top, width, height), size
 
 
 def stored_place(description: Description, rect: Rect, size: Size) -> Place | None:
@@ -82,9 +64,3 @@ def _is_scaled(whole: Size, level: Size, scale: int) -> bool:
     """Whether both sides were divided by a whole number, parts of a pixel dropped or counted as one."""
     across, down = level.width * scale - whole.width, level.height * scale - whole.height
     return -scale < across < scale and -scale < down < scale
-
-
-def _stretched(start: int, length: int, small: int, large: int) -> tuple[int, int]:
-    """Start and length on a line of `small` pixels, told on the same line of `large` pixels; within it, not empty."""
-    begin, end = start * large // small, -(-(start + length) * large // small)
-    return begin, end - begin
