@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from pinakes.core.content.store import Reader
 from pinakes.web.bridge import Bridge, settled
 from pinakes.web.faults import log_fault
-from pinakes.web.ranges import Selection
+from pinakes.web.ranges import PreconditionFailed, RangeUnsatisfiable, Selection
 
 log = logging.getLogger(__name__)
 
@@ -206,10 +206,19 @@ async def respond_content(
     headers: Mapping[str, str],
     media_type: str,
 ) -> Response:
-    """Stored content, or the range of it that was selected with 200 or 206. A HEAD is no read of it.
+    """What was selected of stored content, or 304. A HEAD is no read of it.
 
-    open_reader: called in a thread, for a GET alone; what it raises is raised.
+    headers: beside those of the selection.   open_reader: called in a thread, for a GET alone.
+    Raises PreconditionFailed, RangeUnsatisfiable, and what open_reader raises.
     """
+    headers = {**selected.headers, **headers}
+    match selected.status:
+        case 304:
+            return Response(None, 304, headers)
+        case 412:
+            raise PreconditionFailed
+        case 416:
+            raise RangeUnsatisfiable(headers["Content-Range"])
     if request.method == "HEAD":
         return Response(None, selected.status, {**headers, "Content-Length": str(selected.length)}, media_type)
     return ContentResponse(

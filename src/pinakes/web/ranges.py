@@ -11,10 +11,23 @@ from typing import Final
 from starlette.datastructures import Headers
 
 from pinakes.core.clock import SECOND, Instant
+from pinakes.core.errors import PinakesError
 
 _RANGE: Final = re.compile(r"[ \t]*bytes[ \t]*=[ \t]*([0-9]*)-([0-9]*)[ \t]*", re.IGNORECASE)
 _TAG: Final = re.compile(r'[ \t,]*((?:W/)?"[^"]*")[ \t]*')
 _LONGEST_DATE: Final = 64
+
+
+class PreconditionFailed(PinakesError):
+    """A condition of the request does not hold."""
+
+
+class RangeUnsatisfiable(PinakesError):
+    """Nothing of the content lies in the range that was asked for."""
+
+    def __init__(self, content_range: str) -> None:
+        self.content_range = content_range
+        super().__init__()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +131,14 @@ def conditional(method: str, headers: Headers, etag: str | None, last_modified: 
     elif is_read and _is_after(seconds, headers.get("if-modified-since")) is False:
         return Condition.NOT_MODIFIED
     return Condition.HOLDS
+
+
+def is_unchanged(method: str, headers: Headers, etag: str) -> bool:
+    """Whether the client has what it asks for, which has no other validator. Raises PreconditionFailed."""
+    condition = conditional(method, headers, etag, None)
+    if condition is Condition.FAILED:
+        raise PreconditionFailed
+    return condition is Condition.NOT_MODIFIED
 
 
 def if_range_holds(headers: Headers, etag: str | None, last_modified: Instant | None) -> bool:

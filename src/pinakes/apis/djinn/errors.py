@@ -16,6 +16,7 @@ from pinakes.core.catalogue.machines import NameReason
 from pinakes.core.namespaces.namespaces import NamespaceReason
 from pinakes.core.namespaces.places import PlaceReason
 from pinakes.web.jsonbody import respond_json
+from pinakes.web.ranges import PreconditionFailed, RangeUnsatisfiable
 
 MEDIA_TYPE = "application/json; charset=utf-8"
 
@@ -64,6 +65,10 @@ def _fields(error: errors.InvalidFields) -> Answer:
     return Answer(400, {field: texts(field, reasons) for field, reasons in error.problems.items()})
 
 
+def _out_of_range(content_range: str) -> Answer:
+    return message(416, "Requested Range Not Satisfiable", {"Content-Range": content_range})
+
+
 def texts(field: str, reasons: Sequence[str]) -> list[str]:
     """Reasons of the core as the client reads them, with the parameter's name in front."""
     title = _TITLES.get(field, field.replace("_", " ").capitalize())
@@ -84,6 +89,8 @@ ANSWERS: Mapping[type[Exception], Answer | Callable[[Any], Answer]] = {
     errors.AlreadyCollaborator: problem("handle", "Already a collaborator"),
     errors.Conflict: lambda error: message(409, error.message),
     errors.Unauthenticated: _NO_TOKEN,
+    PreconditionFailed: message(412, "Precondition Failed"),
+    RangeUnsatisfiable: lambda error: _out_of_range(error.content_range),
     errors.TooManyJobs: lambda error: message(429, error.message),
     errors.Refused: NOT_FOUND,
     errors.BlobUnknown: _FAILED,

@@ -8,7 +8,6 @@ from starlette.responses import Response
 from pinakes.apis.djinn import representation
 from pinakes.apis.djinn.auth import Callers
 from pinakes.apis.djinn.bodies import Answers, page_request
-from pinakes.apis.djinn.errors import message, respond
 from pinakes.apis.djinn.negotiation import content_type
 from pinakes.core.access import policy
 from pinakes.core.actor import Actor
@@ -18,7 +17,7 @@ from pinakes.core.page import Page, PageRequest
 from pinakes.web.api import ApiContext
 from pinakes.web.download import respond_content
 from pinakes.web.paging import parse_id
-from pinakes.web.ranges import Selection, select
+from pinakes.web.ranges import select
 
 
 class Images:
@@ -64,9 +63,7 @@ class Images:
         if version is None:  # still being fetched, or that failed (contract 7.4)
             raise ImageUnknown
         selected = select(request.method, request.headers, version.size_bytes, f'"{version.digest}"', image.created_at)
-        headers = {**selected.headers, "Vary": "Accept", "Cache-Control": "private, no-cache"}
-        if selected.status not in {200, 206}:
-            return _without_content(selected, headers)
+        headers = {"Vary": "Accept", "Cache-Control": "private, no-cache"}
         open_reader = partial(self._machines.open, actor, image)
         return await respond_content(request, selected, self._bridge, open_reader, headers, media_type)
 
@@ -82,13 +79,3 @@ def image_id_of(request: Request) -> int:
     if image_id is None:
         raise ImageUnknown
     return image_id
-
-
-def _without_content(selected: Selection, headers: dict[str, str]) -> Response:
-    match selected.status:
-        case 304:
-            return Response(None, 304, headers)
-        case 412:
-            return respond(message(412, "Precondition Failed", headers))
-        case _:
-            return respond(message(416, "Requested Range Not Satisfiable", headers))

@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pinakes.apis.iiif.auth import link_of
-from pinakes.apis.iiif.errors import PreconditionFailed
 from pinakes.apis.iiif.identifiers import Identifier
 from pinakes.core.actor import Actor
 from pinakes.core.renditions.renditions import Rendition, Renditions
@@ -19,7 +18,7 @@ from pinakes.core.renditions.viewed import ViewedImage
 from pinakes.core.renditions.wanted import RegionWanted
 from pinakes.web.bridge import Later
 from pinakes.web.origin import Origins
-from pinakes.web.ranges import Condition, conditional
+from pinakes.web.ranges import is_unchanged
 
 PUBLIC_SECONDS: Final = 3600
 """How long anybody may keep a public picture without asking again."""
@@ -65,7 +64,7 @@ def picture(
     """
     etag = renditions.etag(viewed, wanted)
     headers = {**headers, **_headers(viewed, etag)}
-    if _has_it(request, headers["ETag"]):
+    if is_unchanged(request.method, request.headers, headers["ETag"]):
         return Response(None, 304, headers)
 
     def answer(content: bytes) -> Response:
@@ -80,7 +79,7 @@ def picture(
 def made_picture(request: Request, viewed: ViewedImage, etag: str, make: Callable[[], Rendition]) -> Response:
     """The same for one that is made at once, of something else about the image."""
     headers = _headers(viewed, etag)
-    if _has_it(request, headers["ETag"]):
+    if is_unchanged(request.method, request.headers, headers["ETag"]):
         return Response(None, 304, headers)
     rendition = make()
     return Response(rendition.content, 200, headers, rendition.media_type)
@@ -107,7 +106,7 @@ def xml(request: Request, content: str, *, is_public: bool) -> Response:
 
 def _answer(request: Request, content: bytes, media_type: str, headers: dict[str, str]) -> Response:
     headers["ETag"] = f'"{hashlib.sha256(media_type.encode() + content).hexdigest()}"'
-    if _has_it(request, headers["ETag"]):
+    if is_unchanged(request.method, request.headers, headers["ETag"]):
         return Response(None, 304, headers)
     return Response(content, 200, headers, media_type)
 
@@ -120,11 +119,3 @@ def _kept(is_public: bool) -> dict[str, str]:
 
 def _headers(viewed: ViewedImage, etag: str) -> dict[str, str]:
     return {**_kept(viewed.is_public), "ETag": f'"{etag}"'}
-
-
-def _has_it(request: Request, etag: str) -> bool:
-    """Whether the client has what it asks for. Raises PreconditionFailed."""
-    condition = conditional(request.method, request.headers, etag, None)
-    if condition is Condition.FAILED:
-        raise PreconditionFailed
-    return condition is Condition.NOT_MODIFIED

@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from pinakes.apis.iiif.parameters import UpscalingUnsupported
 from pinakes.core import errors
 from pinakes.core.errors import PinakesError
+from pinakes.web.ranges import PreconditionFailed
 
 _RETRY_SECONDS: Final = 5
 _SECRETIVE: Final = 500
@@ -20,10 +21,6 @@ _SECRETIVE: Final = 500
 
 class PathUnknown(errors.Unknown):
     """There is nothing at this address."""
-
-
-class PreconditionFailed(PinakesError):
-    """A condition of the request does not hold."""
 
 
 STATUSES: Final[Mapping[type[Exception], int]] = {

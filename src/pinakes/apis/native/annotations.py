@@ -12,11 +12,10 @@ from starlette.responses import Response
 
 from pinakes.apis.native import representation
 from pinakes.apis.native.auth import Callers
-from pinakes.apis.native.errors import BodyUnsupported, NotAcceptable, PreconditionFailed
+from pinakes.apis.native.errors import BodyUnsupported, NotAcceptable
 from pinakes.apis.native.models import annotations as models
 from pinakes.apis.native.models.values import Cursor, Limit, PathId
 from pinakes.apis.native.operations import Operation, binary_answer, binary_body
-from pinakes.apis.native.selection import respond_selected
 from pinakes.core.actor import Actor
 from pinakes.core.annotations.aperio import decimal
 from pinakes.core.annotations.formats import XML, Format
@@ -30,8 +29,8 @@ from pinakes.web.accept import preferred
 from pinakes.web.api import ApiContext
 from pinakes.web.aside import respond_made
 from pinakes.web.disposition import attachment
-from pinakes.web.download import StreamResponse
-from pinakes.web.ranges import Condition, conditional, select
+from pinakes.web.download import StreamResponse, respond_content
+from pinakes.web.ranges import is_unchanged, select
 from pinakes.web.transfer import content_length, receive_into
 
 if TYPE_CHECKING:
@@ -141,7 +140,7 @@ class Annotations:
         if wanted is None:
             return await self._sent(request, actor, annotation, headers)
         headers |= {"ETag": f'"{annotation.digest}-{wanted.revision}"', "Content-Type": wanted.media_type}
-        if _is_unchanged(request, headers["ETag"]):
+        if is_unchanged(request.method, request.headers, headers["ETag"]):
             return Response(None, 304, headers)
         if request.method == "HEAD":
             return Response(None, 200, headers)
@@ -176,7 +175,7 @@ class Annotations:
         actor, annotation = await self._found(request, image_id, number)
         tag = f'"{annotation.digest}-regions{REVISION}-{bbox}-{zoom}-{format}"'
         headers = {"Cache-Control": "private, no-cache", "ETag": tag, "Vary": "Authorization"}
-        if _is_unchanged(request, tag):
+        if is_unchanged(request.method, request.headers, tag):
             return Response(None, 304, headers)
         media_type = GEOJSON if format == "geojson" else VECTOR_TILE
         if request.method == "HEAD":
@@ -215,9 +214,7 @@ class Annotations:
             request.method, request.headers, annotation.size_bytes, f'"{annotation.digest}"', annotation.created_at
         )
         open_reader = partial(self._slide_annotations.open, actor, annotation)
-        return await respond_selected(
-            request, selected, annotation.size_bytes, self._bridge, open_reader, headers, annotation.media_type
-        )
+        return await respond_content(request, selected, self._bridge, open_reader, headers, annotation.media_type)
 
 
 def _accepted(request: Request, annotation: Annotation) -> Format | None:
@@ -228,14 +225,6 @@ def _accepted(request: Request, annotation: Annotation) -> Format | None:
     if accepted is None:
         raise NotAcceptable(f"An annotation is {' or '.join(made)}; the Accept header takes neither.")
     return None if accepted == annotation.media_type else made[accepted]
-
-
-def _is_unchanged(request: Request, tag: str) -> bool:
-    """Whether the client has it. Raises PreconditionFailed."""
-    condition = conditional(request.method, request.headers, tag, None)
-    if condition is Condition.FAILED:
-        raise PreconditionFailed
-    return condition is Condition.NOT_MODIFIED
 
 
 def _box(text: str) -> Box:

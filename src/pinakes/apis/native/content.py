@@ -13,7 +13,6 @@ from pinakes.apis.native.errors import BodyUnsupported
 from pinakes.apis.native.models import versions as models
 from pinakes.apis.native.models.values import PathId
 from pinakes.apis.native.operations import Operation, binary_answer, binary_body
-from pinakes.apis.native.selection import respond_selected
 from pinakes.core.actor import Actor
 from pinakes.core.catalogue.records import Version
 from pinakes.core.content.uploads import Upload
@@ -21,6 +20,7 @@ from pinakes.core.errors import ContentMissing, Invalid
 from pinakes.web.api import ApiContext
 from pinakes.web.digests import claimed_sha256, repr_digest
 from pinakes.web.disposition import attachment
+from pinakes.web.download import respond_content
 from pinakes.web.ranges import select
 from pinakes.web.transfer import content_length, receive_into
 
@@ -116,9 +116,7 @@ class Contents:
             "X-Content-Type-Options": "nosniff",
         }
         open_reader = partial(self._registration.open, actor, image_id, version)
-        return await respond_selected(
-            request, selected, version.size_bytes, self._bridge, open_reader, headers, MEDIA_TYPE
-        )
+        return await respond_content(request, selected, self._bridge, open_reader, headers, MEDIA_TYPE)
 
 
 _UNCHANGED: dict[str, Any] = {"description": "It is what the client has."}

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from pinakes.core import errors
 from pinakes.core.errors import PinakesError
+from pinakes.web import ranges
 from pinakes.web.jsonbody import respond_json
 from pinakes.web.origin import Origins
 
@@ -47,18 +48,6 @@ class NotAcceptable(PinakesError):
     """A picture is shown as JPEG, WebP, AVIF or PNG; the Accept header takes none of them."""
 
 
-class PreconditionFailed(PinakesError):
-    """A condition of the request does not hold."""
-
-
-class RangeUnsatisfiable(PinakesError):
-    """Nothing of the content lies in the range that was asked for."""
-
-    def __init__(self, size_bytes: int) -> None:
-        self.size_bytes = size_bytes
-        super().__init__()
-
-
 STATUSES: Mapping[type[Exception], int] = {
     errors.Invalid: 400,
     errors.UploadBroken: 400,
@@ -77,8 +66,8 @@ STATUSES: Mapping[type[Exception], int] = {
     errors.StorageFull: 507,
     MethodUnsupported: 405,
     NotAcceptable: 406,
-    PreconditionFailed: 412,
-    RangeUnsatisfiable: 416,
+    ranges.PreconditionFailed: 412,
+    ranges.RangeUnsatisfiable: 416,
     Exception: 500,
 }
 """The status of every error, by its nearest ancestor here."""
@@ -137,7 +126,8 @@ class Problems:
 
 def known_problems() -> Mapping[str, Problem]:
     """Every type of problem, by its name."""
-    own = (kind for kind in _tree(PinakesError) if kind.__module__ in {errors.__name__, __name__})
+    told = {errors.__name__, ranges.__name__, __name__}
+    own = (kind for kind in _tree(PinakesError) if kind.__module__ in told)
     return {problem.name: problem for problem in map(Problem.of, own)}
 
 
@@ -150,8 +140,8 @@ def _tree(kind: type[PinakesError]) -> Iterator[type[PinakesError]]:
 def _headers(error: Exception, status: int) -> dict[str, str]:
     if isinstance(error, errors.TooManyAttempts):
         return {"Retry-After": str(error.retry_after_seconds)}
-    if isinstance(error, RangeUnsatisfiable):
-        return {"Content-Range": f"bytes */{error.size_bytes}"}
+    if isinstance(error, ranges.RangeUnsatisfiable):
+        return {"Content-Range": error.content_range}
     match status:
         case 401:
             return {"WWW-Authenticate": "Bearer"}

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from pinakes.apis.pathomiq.auth import Callers
 from pinakes.apis.pathomiq.bodies import Answers, image_ref_of, user_id_of
-from pinakes.apis.pathomiq.errors import Answer, BodyTypeUnsupported, PathUnknown, respond
+from pinakes.apis.pathomiq.errors import BodyTypeUnsupported, PathUnknown
 from pinakes.core.actor import Actor, Permission
 from pinakes.core.annotations.formats import XML_FORMATS, Format
 from pinakes.core.annotations.records import Annotation
@@ -24,7 +24,7 @@ from pinakes.web.disposition import attachment
 from pinakes.web.download import respond_content
 from pinakes.web.forms import FilePart, read_form
 from pinakes.web.paging import parse_id
-from pinakes.web.ranges import Condition, conditional, select
+from pinakes.web.ranges import is_unchanged, select
 from pinakes.web.transfer import chunks, content_length
 
 _FILE = "upload_file"
@@ -132,9 +132,6 @@ class Annotations:
     ) -> Response:
         """The file as it was sent, or the range of it that is asked for."""
         selected = select(request.method, request.headers, annotation.size_bytes, f'"{annotation.digest}"')
-        headers = {**selected.headers, **headers}
-        if selected.status not in {200, 206}:
-            return _without_content(selected.status, headers)
         open_reader = partial(self._slide_annotations.open, actor, annotation)
         return await respond_content(request, selected, self._bridge, open_reader, headers, wanted.media_type)
 
@@ -144,9 +141,8 @@ class Annotations:
         """The same, made on request. Its tag changes when what was sent or the way it is made does."""
         tag = f'"{annotation.digest}-{wanted.revision}"'
         headers = {**headers, "ETag": tag, "Content-Type": wanted.media_type}
-        condition = conditional(request.method, request.headers, tag, None)
-        if condition is not Condition.HOLDS:
-            return _without_content(condition.value, headers)
+        if is_unchanged(request.method, request.headers, tag):
+            return Response(None, 304, headers)
         if request.method == "HEAD":
             return Response(None, 200, headers)
         make = partial(self._slide_annotations.written, actor, annotation, wanted)
@@ -190,13 +186,3 @@ def _version(request: Request) -> int | None:
     if (number := parse_id(text)) is None:
         raise InvalidFields.one("version", "must be a number from 1 on")
     return number
-
-
-def _without_content(status: int, headers: Mapping[str, str]) -> Response:
-    match status:
-        case 304:
-            return Response(None, 304, headers)
-        case 412:
-            return respond(Answer(412, "The annotation is not the one that was asked for.", headers))
-        case _:
-            return respond(Answer(416, "The annotation has no such range.", headers))

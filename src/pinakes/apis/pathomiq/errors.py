@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from pinakes.core import errors
 from pinakes.web.jsonbody import respond_json
+from pinakes.web.ranges import PreconditionFailed, RangeUnsatisfiable
 
 NO_STORE: Mapping[str, str] = {"Cache-Control": "no-store"}
 """Of every JSON answer: several GETs change something, and must reach the server each time."""
@@ -61,6 +62,8 @@ ANSWERS: Mapping[type[Exception], Answer | Callable[[Any], Answer]] = {
     errors.Unauthenticated: _NO_TOKEN,
     errors.KindMissing: _NO_TOKEN,  # DESIGN.md section 2: a token of a user who has nothing to do with slides is none
     errors.BadLogin: _NO_TOKEN,
+    PreconditionFailed: _says(412),
+    RangeUnsatisfiable: lambda error: Answer(416, error.message, {"Content-Range": error.content_range}),
     errors.TooManyAttempts: lambda error: Answer(429, error.message, {"Retry-After": str(error.retry_after_seconds)}),
     errors.TooManyJobs: _says(429),
     errors.Refused: _says(403),

@@ -1,13 +1,11 @@
 """The committed bytes of an image: `/S3/file/:uid` (pathomiq contract 4.11)."""
 
-from collections.abc import Mapping
 from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pinakes.apis.pathomiq.auth import Callers
-from pinakes.apis.pathomiq.errors import Answer, respond
 from pinakes.apis.pathomiq.representation import MEDIA_TYPES
 from pinakes.core.errors import ImageUnknown
 from pinakes.core.slides.records import Slide
@@ -36,12 +34,9 @@ class Files:
         if version is None or not slide.is_uploaded:
             raise ImageUnknown
         selected = select(request.method, request.headers, version.size_bytes, f'"{slide.etag or version.digest}"')
-        if selected.status not in {200, 206}:
-            return _without_content(selected.status, selected.headers)
-        headers = {**selected.headers, **_headers(slide)}
         media_type = MEDIA_TYPES.get(version.format, "application/octet-stream")
         open_reader = partial(self._slides.open, actor, slide)
-        return await respond_content(request, selected, self._bridge, open_reader, headers, media_type)
+        return await respond_content(request, selected, self._bridge, open_reader, _headers(slide), media_type)
 
 
 def _headers(slide: Slide) -> dict[str, str]:
@@ -50,13 +45,3 @@ def _headers(slide: Slide) -> dict[str, str]:
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": _CACHING,
     }
-
-
-def _without_content(status: int, headers: Mapping[str, str]) -> Response:
-    match status:
-        case 304:
-            return Response(None, 304, {**headers, "Cache-Control": _CACHING})
-        case 412:
-            return respond(Answer(412, "The image is not the one that was asked for.", headers))
-        case _:
-            return respond(Answer(416, "The image has no such range.", headers))
