@@ -35,8 +35,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     )
     with ExitStack() as stack:
 
-        def started(text: str) -> ExecutableProgram:
-            program(tmp_path, opening + text)
+        def started(text: str, **fields: Any) -> ExecutableProgram:
+            program(tmp_path, opening + text, **fields)
             found = read(tmp_path)
             assert isinstance(found, ExecutableManifest)
             made = ExecutableProgram(tmp_path, found)
@@ -92,6 +92,24 @@ def test_a_program_is_told_shape_scale_and_pixels(start: Start) -> None:
     )
     row = [0.5, batch[0, 0, 0, 0], batch[-1, -1, -1, -1]]
     np.testing.assert_array_equal(model.score(batch, 0.5), [row, row])
+
+
+def test_a_program_may_tell_where_in_a_tile_a_class_is(start: Start) -> None:
+    model = start(
+        "import array\n"
+        "raw = array.array('f', range(24)).tobytes()\n"
+        "answer({'shape': [2, 3, 2, 2], 'dtype': 'float32'}, raw)\n",
+        cells=2,
+    )
+    scores = model.score(tiles(), 0.5)
+    assert scores[:, :3].tolist() == [[1.5, 5.5, 9.5], [13.5, 17.5, 21.5]]
+    assert scores[:, 3:].tolist() == [list(range(12)), list(range(12, 24))]
+
+
+def test_a_program_that_gives_no_cells_where_it_should_is_refused(start: Start) -> None:
+    model = start("answer({'shape': [2, 3], 'dtype': 'float32'}, b'\\0' * 24)", cells=2)
+    with pytest.raises(AnalysisFailed, match=r"float32 of \[2, 3\], not float32 of \[2, 3, 2, 2\]"):
+        model.score(tiles(), 0.5)
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,8 @@ def test_a_manifest_says_what_the_contract_names() -> None:
         ({"outcome": OUTCOME | {"endpoint": "a\x01"}}, "outcome.endpoint"),
         ({"outcome": OUTCOME | {"labels": ["low", "\x02"]}}, "outcome.labels[1]"),
         ({"batch": 0}, "batch"),
+        ({"cells": 0}, "cells"),
+        ({"cells": 19}, "cells"),  # of three classes 1,083 scores
         ({"heat_class": "Yellow"}, "heat_class"),
         ({"heat_range": [1, 0]}, "heat_range"),
         ({"files": {"../weights": "0" * 64}}, "files"),

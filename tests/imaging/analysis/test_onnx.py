@@ -173,6 +173,57 @@ def test_no_tiles_are_no_error(tmp_path: Path) -> None:
     assert found.figures == {"red_percent": None}
 
 
+def test_a_class_is_outlined_by_the_cells_of_its_maps(tmp_path: Path) -> None:
+    classes = [{**each, "figure": f"part_{place}_percent"} for place, each in enumerate(making_models.CLASSES)]
+    made = model(tmp_path, MAPS, cells=2, classes=classes)
+    assert made.columns[2:5] == (
+        "score of Blue, any unit",
+        "score of Red in cell 0, 0, any unit",
+        "score of Red in cell 0, 1, any unit",
+    )
+    batch = np.zeros((2, SIDE, SIDE, 3), np.uint8)
+    batch[0, :8, 8:, 0] = batch[1, :8, :, 0] = 255  # red: a corner of the first tile and the upper half of the second
+    batch[1, :, :, 2] = 255
+    scores = made.score(batch, 2.0)
+    assert scores.shape == (2, 3 * (1 + 4))
+    assert scores[:, :3].tolist() == [[0.25, 0, 0], [0.5, 0, 1]]
+    row = [Tile(0, 0, 32, 32, 1.0), Tile(32, 0, 24, 32, 0.5, Size(32, 32))]
+    mask = np.ones((4, 7), np.bool_)
+    mask[2:, 4:] = False  # the lower half of the second tile is glass
+    slide = Tissue(Size(56, 32), mask, 8, 8, None, 56 * 32 - 24 * 16, None, 0.8, ())
+    red, green, blue = made.findings(row, scores, slide).classes
+    (outline,) = red.outlines
+    assert (min(outline.xs), max(outline.xs), min(outline.ys), max(outline.ys)) == (16, 56, 0, 16)
+    assert red.area_px == pytest.approx(40 * 16, rel=0.2)  # its corners are cut
+    assert green.outlines == ()
+    assert blue.area_px == pytest.approx(24 * 32, rel=0.2)
+    figures = made.findings(row, scores, slide).figures
+    assert figures["part_0_percent"] == pytest.approx(100 * (16 * 16 + 24 * 16) / slide.area_px, abs=1e-3)
+    assert figures["part_1_percent"] == 0
+    assert figures["part_2_percent"] == pytest.approx(100 * 24 * 16 / slide.area_px, abs=1e-3)
+
+
+def test_maps_that_are_no_cells_and_scores_in_place_of_maps_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(AnalysisFailed, match="maps of 16 x 16, which are no 3 x 3 cells"):
+        model(tmp_path, MAPS, cells=3).score(tiles(), 2.0)
+    with pytest.raises(AnalysisFailed, match="wrong shape: 1 x 3, not 1 x 3 x any x any"):
+        model(tmp_path / "plain", cells=2).score(tiles(), 2.0)
+
+
+def test_an_outcome_stands_between_the_scores_of_tiles_and_those_of_cells(tmp_path: Path) -> None:
+    prognosis = node("ReduceMean", ["means"], ["prognosis"], axes=[1], keepdims=1)
+    head = {"output": "prognosis", "endpoint": "survival", "threshold": 0.5, "labels": ["low", "high"]}
+    made = model(tmp_path, [*MAPS, making_models.MEANS, prognosis], cells=2, outcome=head)
+    batch = tiles(2)
+    scores = made.score(batch, 2.0)
+    assert made.columns[3] == "part of the outcome survival, any unit"
+    np.testing.assert_allclose(scores[:, 3], batch.mean(axis=(1, 2, 3)) / 255, atol=1e-5)
+    row = [Tile(0, 0, 16, 16, 1.0), Tile(16, 0, 16, 16, 1.0)]
+    outcome = made.findings(row, scores, NOWHERE).outcome
+    assert outcome is not None
+    assert outcome["score"] == pytest.approx(batch.mean() / 255, abs=1e-4)
+
+
 def test_an_outcome_is_the_mean_over_the_tissue(tmp_path: Path) -> None:
     """Pathomiq contract 2.1, outcome_prediction."""
     nodes = [*PLAIN, node("ReduceMean", ["means"], ["prognosis"], axes=[1], keepdims=1)]

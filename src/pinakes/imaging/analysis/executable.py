@@ -2,6 +2,7 @@
 
     stdin     {"shape": [N, H, W, 3], "dtype": "uint8", "mpp": 0.5}    a line of JSON, then the pixels, raw
     stdout    {"shape": [N, C], "dtype": "float32"}                    a line of JSON, then the scores, raw
+              {"shape": [N, C, cells, cells], "dtype": "float32"}      instead, where the manifest has cells
               {"error": "why"}                                         instead, for people
 
 One answer for each batch, in order; the numbers are little-endian, the last index runs fastest. At the end of its
@@ -12,6 +13,7 @@ import json
 import os
 import subprocess
 import tempfile
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +23,7 @@ import numpy as np
 from pinakes.imaging import confined
 from pinakes.imaging.analysis.manifest import ExecutableManifest
 from pinakes.imaging.analysis.requests import AnalysisFailed
-from pinakes.imaging.analysis.scoring import Manifested, activated, checked
+from pinakes.imaging.analysis.scoring import Manifested
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,17 +81,19 @@ class ExecutableProgram(Manifested):
         except OSError as error:
             raise self._ended() from error
         header = self._header(stdout.readline(_MOST_HEADER_BYTES))
-        shape = (len(batch), len(self.manifest.classes))
+        shape: tuple[int, ...] = (len(batch), len(self.manifest.classes))
+        if self.manifest.cells > 1:
+            shape += (self.manifest.cells, self.manifest.cells)
         if header.dtype != "float32" or header.shape != shape:
             raise AnalysisFailed(
                 f"The model's program returned {_printable(header.dtype, 20)} of {list(header.shape[:8])}, "
                 f"not float32 of {list(shape)}."
             )
-        raw = stdout.read(4 * shape[0] * shape[1])
-        if len(raw) < 4 * shape[0] * shape[1]:
+        raw = stdout.read(4 * prod(shape))
+        if len(raw) < 4 * prod(shape):
             raise self._ended()
-        scores = np.frombuffer(raw, "<f4").reshape(shape).astype(np.float32)
-        return activated(checked(scores, shape), self.manifest.activation)
+        numbers = np.frombuffer(raw, "<f4").reshape(shape).astype(np.float32)
+        return np.hstack(self.class_scores(numbers, len(batch)))
 
     def _header(self, line: bytes) -> _Header:
         if not line:

@@ -25,6 +25,8 @@ WEIGHTS: Final = "model.onnx"
 
 _MOST_BYTES: Final = 1024 * 1024
 _MOST_FILES: Final = 1000
+_MOST_CELL_SCORES: Final = 1024
+"""Of a tile: they are kept, 4 bytes each, until the slide has another run."""
 
 _PRINTED: Final = r"\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff"
 """No control characters, and no halves of characters: XML, in which texts end up, has no place for them."""
@@ -71,6 +73,8 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     """What every kind of model has to say.
 
     input_px, mpp: the side of its tiles, and their um per pixel.   activation: what is still to be done to its scores.
+    cells: of how many parts, across and down, the maps of a model are made that says where in a tile a class is; 1: it
+    gives a tile one score for each class, or only the means of its maps are to count.
     heat_class, heat_range: the class that a heat map shows (default: the first), and its scores for no and for full
     colour; without a range 0 to 1 after an activation, else from the least score to the greatest.
     """
@@ -83,6 +87,7 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     mpp: Annotated[float, msgspec.Meta(ge=0.05, le=20)]
     classes: Annotated[tuple[ModelClass, ...], msgspec.Meta(min_length=1, max_length=100)]
     activation: Activation = "none"
+    cells: Annotated[int, msgspec.Meta(ge=1, le=32)] = 1
     heat_class: str | None = None
     heat_range: tuple[float, float] | None = None
     description: Prose = ""
@@ -165,6 +170,8 @@ def _wrong(manifest: Manifest) -> Iterator[str]:
             yield f"classes[{place}].name: it has to be printable, and Tissue is the name of what is always found"
         if name in names[:place]:
             yield f"classes[{place}].name: two classes have the same name"
+    if len(names) * manifest.cells**2 > _MOST_CELL_SCORES:
+        yield f"cells: of all classes together, a tile has more than {_MOST_CELL_SCORES} scores in them"
     if manifest.heat_class is not None and manifest.heat_class not in names:
         yield "heat_class: there is no such class"
     if manifest.heat_range and manifest.heat_range[0] >= manifest.heat_range[1]:

@@ -1,7 +1,7 @@
 """Networks of operators, run by ONNX Runtime with one thread: several processes are what runs side by side."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import onnxruntime
@@ -21,8 +21,7 @@ _CPU: Final = "CPUExecutionProvider"
 class OnnxNetwork(Manifested):
     """A `TileModel` of a directory that `manifest.read` has found right.
 
-    Each tile gets one score for each class. Of a network that gives maps, N x C x h x w, only their means are kept:
-    the activation is applied to each place of a map, then they are averaged.
+    Its maps, N x C x h x w, become as many cells as the manifest says.
     """
 
     manifest: OnnxManifest
@@ -51,11 +50,11 @@ class OnnxNetwork(Manifested):
         except Exception as error:  # ONNX Runtime's own have no ancestor in common
             raise _failure(error, "The model failed") from error
         scores, *outcome = (each[: len(tiles)] if _is_rows(each, self.tiles_at_once) else each for each in given)
-        rows = self._class_scores(np.asarray(scores), len(tiles))
+        means, parts = self.class_scores(np.asarray(scores), len(tiles))
         if not self.manifest.outcome:
-            return rows
-        parts = checked(np.asarray(outcome[0]), (len(tiles), 1))
-        return np.hstack([rows, activated(parts, self.manifest.outcome.activation)])
+            return np.hstack([means, parts])
+        share = checked(np.asarray(outcome[0]), (len(tiles), 1))
+        return np.hstack([means, activated(share, self.manifest.outcome.activation), parts])
 
     def _prepared(self, tiles: "NDArray[np.uint8]") -> "NDArray[np.float32]":
         """As the network wants them; a short batch is filled up, so that every run has the same shape."""
@@ -63,13 +62,6 @@ class OnnxNetwork(Manifested):
         np.multiply(tiles, self._factor, out=pixels[: len(tiles)])
         pixels[: len(tiles)] += self._offset
         return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)) if self.manifest.layout == "NCHW" else pixels
-
-    def _class_scores(self, numbers: "NDArray[Any]", count: int) -> "NDArray[np.float32]":
-        classes = len(self.manifest.classes)
-        if numbers.ndim != 4:
-            return activated(checked(numbers, (count, classes)), self.manifest.activation)
-        maps = activated(checked(numbers, (count, classes, None, None)), self.manifest.activation)
-        return np.asarray(maps.mean(axis=(2, 3), dtype=np.float64), np.float32)
 
 
 def _session(path: Path, uses_gpu: bool) -> "onnxruntime.InferenceSession":

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import find_contours
 
-from pinakes.imaging.source import Rect
+from pinakes.imaging.source import Rect, Size
 
 Numbers: TypeAlias = tuple[float, ...]
 
@@ -63,10 +63,12 @@ def merged(rects: Iterable[Rect]) -> tuple[Outline, ...]:
     return _outlines(shapely.union_all(shapely.box(left, top, right, bottom)))
 
 
-def of_mask(mask: NDArray[np.bool_], scale_x: float, scale_y: float) -> tuple[Outline, ...]:
+def of_mask(
+    mask: NDArray[np.bool_], scale_x: float, scale_y: float, *, within: Size | None = None
+) -> tuple[Outline, ...]:
     """The outlines of what is True, from the top down, then from the left; pixels that touch by a corner are apart.
 
-    scale_x, scale_y: level-0 pixels per pixel of the mask.
+    scale_x, scale_y: level-0 pixels per pixel of the mask.   within: cut off at that size, which the mask may exceed.
 
     A line runs half way between the centre of a pixel that is inside and of one that is not, so each outer ring is
     half a pixel of the mask smaller than its pixels, and each hole as much: corners are cut.
@@ -79,7 +81,10 @@ def of_mask(mask: NDArray[np.bool_], scale_x: float, scale_y: float) -> tuple[Ou
         label = max(labels[floor(y), floor(x)], labels[ceil(y), ceil(x)])
         ys, xs = contour.T - 0.5  # the centre of a pixel lies half a pixel within it, and the frame is one pixel wide
         rings[label - 1].append(shapely.LinearRing(np.column_stack([xs * scale_x, ys * scale_y])))
-    return _outlines(np.array([_nested(of_one) for of_one in rings], dtype=object))
+    areas = np.array([_nested(of_one) for of_one in rings], dtype=object)
+    if within is not None and (mask.shape[1] * scale_x > within.width or mask.shape[0] * scale_y > within.height):
+        areas = shapely.intersection(areas, shapely.box(0, 0, within.width, within.height))
+    return _outlines(areas)
 
 
 def _nested(rings: list[shapely.LinearRing]) -> shapely.Polygon:
@@ -101,7 +106,7 @@ def _outlines(areas: "shapely.Geometry | NDArray[np.object_]") -> tuple[Outline,
     """The polygons of areas, without vertices on straight lines, in a fixed order."""
     parts = shapely.get_parts(shapely.normalize(areas))
     plain = shapely.simplify(parts, 0, preserve_topology=False)  # nothing moves, so nothing can cross
-    found = [_outline(part) for part in plain if not part.is_empty]
+    found = [_outline(part) for part in plain if part.geom_type == "Polygon" and not part.is_empty]
     return tuple(sorted(found, key=lambda outline: (min(outline.ys), min(outline.xs), outline.ys, outline.xs)))
 
 

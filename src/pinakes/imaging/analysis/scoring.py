@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from pinakes.imaging.analysis import outlines
+from pinakes.imaging.analysis import cells, outlines
 from pinakes.imaging.analysis.manifest import Activation, Manifest, OnnxManifest, OutcomeHead
 from pinakes.imaging.analysis.model import Findings, FoundClass, Kind, ModelIdentity
+from pinakes.imaging.analysis.outlines import Outline
 from pinakes.imaging.analysis.requests import AnalysisFailed
 from pinakes.imaging.analysis.tiling import Tile
 
@@ -21,7 +22,11 @@ _MOST_LOGIT: Final = 80.0
 
 
 class Manifested:
-    """What a `TileModel` is, as far as its manifest says it."""
+    """What a `TileModel` is, as far as its manifest says it.
+
+    A row has one score for each class, then the part of the outcome, if there is one, then the scores in the cells of
+    the first class, row by row, those of the second, ...
+    """
 
     tiles_at_once = 1
 
@@ -36,23 +41,51 @@ class Manifested:
         self.heat_column = names.index(manifest.heat_class) if manifest.heat_class else 0
         self.heat_range = manifest.heat_range or ((0.0, 1.0) if manifest.activation != "none" else None)
 
-    def findings(self, tiles: Sequence[Tile], scores: "NDArray[np.float32]", tissue: "Tissue") -> Findings:  # noqa: ARG002
-        """The tiles of each class, joined where they touch; a tile may be in several classes, or in none.
+    def class_scores(self, numbers: "NDArray[Any]", count: int) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
+        """Of what a model gave for `count` tiles: N x classes, and N x what is in their cells, which may be nothing.
+
+        Of maps the activation is applied to each place, then they are averaged. Raises AnalysisFailed.
+        """
+        classes, side = len(self.manifest.classes), self.manifest.cells
+        if numbers.ndim != 4 and side == 1:
+            scores = activated(checked(numbers, (count, classes)), self.manifest.activation)
+            return scores, np.empty((count, 0), np.float32)
+        maps = activated(checked(numbers, (count, classes, None, None)), self.manifest.activation)
+        means = np.asarray(maps.mean(axis=(2, 3), dtype=np.float64), np.float32)
+        parts = cells.of_maps(maps, side).reshape(count, -1) if side > 1 else np.empty((count, 0), np.float32)
+        return means, parts
+
+    def findings(self, tiles: Sequence[Tile], scores: "NDArray[np.float32]", tissue: "Tissue") -> Findings:
+        """The tiles of each class, or their cells, joined where they touch; one may be in several classes, or in none.
 
         The outcome is None for a slide without tissue.
         """
         areas = np.array([tile.width * tile.height * tile.tissue_fraction for tile in tiles], np.float64)
+        side = self.manifest.cells
+        parts = areas.reshape(-1, 1, 1) if side == 1 else cells.tissue_px(tiles, side, tissue)
         classes: list[FoundClass] = []
         figures: dict[str, float | None] = {}
         for column, each in enumerate(self.manifest.classes):
-            inside = scores[:, column] >= np.float32(each.threshold)
-            found = outlines.merged(tiles[index].rect for index in np.flatnonzero(inside).tolist())
-            classes.append(FoundClass(each.name, each.colour, found))
+            inside = self._cells(scores, column) >= np.float32(each.threshold)
+            classes.append(FoundClass(each.name, each.colour, _outlined(tiles, inside, tissue)))
             if each.figure:
-                figures[each.figure] = _percent(areas[inside].sum(), areas.sum())
+                figures[each.figure] = _percent(parts[inside].sum(), parts.sum())
         head = _outcome_head(self.manifest)
-        outcome = _outcome(self.manifest, head, scores[:, -1], areas) if head else None
+        outcome = _outcome(self.manifest, head, scores[:, len(classes)], areas) if head else None
         return Findings(tuple(classes), figures, outcome)
+
+    def _cells(self, scores: "NDArray[np.float32]", column: int) -> "NDArray[np.float32]":
+        """N x cells x cells: a class's; of a model without maps the tile's own."""
+        side = self.manifest.cells
+        count = side * side
+        first = column if side == 1 else len(self.columns) - (len(self.manifest.classes) - column) * count
+        return scores[:, first : first + count].reshape(-1, side, side)
+
+
+def _outlined(tiles: Sequence[Tile], inside: "NDArray[np.bool_]", tissue: "Tissue") -> tuple[Outline, ...]:
+    if inside.shape[1] > 1:
+        return cells.outlined(tiles, inside, tissue.size)
+    return outlines.merged(tiles[index].rect for index in np.flatnonzero(inside).tolist())
 
 
 def checked(numbers: "NDArray[Any]", shape: tuple[int | None, ...]) -> "NDArray[np.float32]":
@@ -89,6 +122,9 @@ def _columns(manifest: Manifest) -> tuple[str, ...]:
     head = _outcome_head(manifest)
     if head:
         columns.append(f"part of the outcome {head.endpoint}, {'any unit' if head.activation == 'none' else '0 to 1'}")
+    if manifest.cells > 1:
+        places = [f"{row}, {column}" for row in range(manifest.cells) for column in range(manifest.cells)]
+        columns += [f"score of {each.name} in cell {place}, {unit}" for each in manifest.classes for place in places]
     return tuple(columns)
 
 

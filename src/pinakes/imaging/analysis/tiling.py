@@ -120,16 +120,22 @@ def read(source: ImageSource, tile: Tile, side_px: int) -> Pixels:
     return pixels
 
 
-def _fractions(tissue: "Tissue", tile: Size) -> "NDArray[np.float64]":
-    """Rows x columns of the grid: how much of each tile, as cut, is tissue.
+def tissue_px(
+    tissue: "Tissue", lines_y: "NDArray[np.float64]", lines_x: "NDArray[np.float64]"
+) -> "NDArray[np.float64]":
+    """Rows x columns between lines in level-0 pixels: how many of those pixels are tissue.
 
-    A pixel of the mask that lies in several tiles counts in each as far as it lies there.
+    A pixel of the mask that lies on both sides of a line counts on each as far as it lies there.
     """
+    sums = _sums_at(tissue.mask, lines_y / tissue.scale_y, lines_x / tissue.scale_x)
+    return np.diff(np.diff(sums, axis=0), axis=1) * (tissue.scale_x * tissue.scale_y)
+
+
+def _fractions(tissue: "Tissue", tile: Size) -> "NDArray[np.float64]":
+    """Rows x columns of the grid: how much of each tile, as cut, is tissue."""
     lines_x = _lines(tissue.size.width, tile.width)
     lines_y = _lines(tissue.size.height, tile.height)
-    sums = _sums_at(tissue.mask, lines_y / tissue.scale_y, lines_x / tissue.scale_x)
-    covered = np.diff(np.diff(sums, axis=0), axis=1) * (tissue.scale_x * tissue.scale_y)
-    fractions = covered / np.outer(np.diff(lines_y), np.diff(lines_x))
+    fractions = tissue_px(tissue, lines_y, lines_x) / np.outer(np.diff(lines_y), np.diff(lines_x))
     return np.clip(np.round(fractions, 6), 0, 1)  # beyond that lies the rounding of sums
 
 
