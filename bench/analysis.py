@@ -54,7 +54,7 @@ class Script:
 _OURS: Final = Script(
     "Pinakes",
     (sys.executable, "-m", "bench.analysis_stages"),
-    {"tissue": (1,), "tiling": (1,), "decode": (1, 2), "read": (1, 2), "predict": (1, 2)},
+    {"tissue": (1,), "tiling": (1,), "decode": (1, 2), "read": (1, 2), "predict": (1, 2), "inline": (1, 2)},
 )
 
 _WHAT: Final = {
@@ -63,6 +63,7 @@ _WHAT: Final = {
     "decode": ("stored JPEG tiles, only decoded", "those below tissue; libjpeg-turbo"),
     "read": ("tiles of 512 pixels, only read", "those with tissue"),
     "predict": ("prediction", "tiles with tissue, reading included"),
+    "inline": ("prediction, nothing read ahead", "the same"),
 }
 
 _ONE_THREAD_EACH: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1"}
@@ -96,6 +97,9 @@ def measure(slide: Path, made: Made, peers: tuple[Script, ...] | Row, runs: int)
             ours = rows[stage, processes, _OURS.name]
             ratios.append(ratio(ours.what, ours, rows[stage, processes, name], ""))
     limit = rows["decode", 2, _OURS.name]
+    for processes in (1, 2):
+        ahead, inline = (rows[stage, processes, _OURS.name] for stage in ("predict", "inline"))
+        ratios.append(ratio(f"{ahead.what}, against nothing read ahead", ahead, inline, ""))
     for stage in ("read", "predict"):
         ours = rows[stage, 2, _OURS.name]
         ratios.append(ratio(f"{ours.what}, against only decoding", ours, limit, "1 is the limit"))
@@ -154,7 +158,7 @@ def _row(case: Case, told: Sequence[Told], every: int, made: Made) -> Row:
         note += f"{last['fraction']:.1%} of it is found, {made.tissue_fraction:.1%} is tissue"
     if last["tiles"]:
         note += f"; {last['tiles']:,.0f} tiles"
-    if stage == "predict":
+    if stage in ("predict", "inline"):
         note += f", one in {every}" if every > 1 else ""
         note += f"; {last['nuclei'] * every:,.0f} nuclei{' if all are alike' * (every > 1)}, of about {made.nuclei:,}"
     many = f", {processes} processes" if processes > 1 else ""

@@ -5,16 +5,19 @@ It prints JSON; `histolab_stages` is the same by another library. --part I/N: on
 tissue    find the tissue          decode    the stored tiles below the tissue, and nothing else: what is the limit
 tiling    cut it into tiles        read      the tiles, as a model wants them
                                    predict   read ahead and score them, as an analysis process does
+                                   inline    the same without reading ahead
 """
 
 import argparse
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
 import simplejpeg
+from numpy.typing import NDArray
 
 from pinakes.imaging.analysis import tiling, tissue
 from pinakes.imaging.analysis.cellularity import Cellularity
@@ -90,17 +93,26 @@ def _read(source: ImageSource, tiles: tuple[Tile, ...]) -> dict[str, float]:
 def _predict(source: ImageSource, tiles: tuple[Tile, ...]) -> dict[str, float]:
     model = Cellularity()
     reader = TileReader(source, tiles, model.input_px)
-    nuclei = 0
-    for batch in reader.batches(0, len(tiles), 0):
-        nuclei += int(model.score(batch, model.mpp)[:, _NUCLEI].sum())
+    nuclei = _nuclei(model, reader.batches(0, len(tiles), 0))
     reader.close()
     return {"nuclei": nuclei}
+
+
+def _inline(source: ImageSource, tiles: tuple[Tile, ...]) -> dict[str, float]:
+    model = Cellularity()
+    read = (tiling.read(source, tile, model.input_px) for tile in tiles)
+    return {"nuclei": _nuclei(model, (pixels[np.newaxis] for pixels in read))}
+
+
+def _nuclei(model: Cellularity, batches: Iterable[NDArray[np.uint8]]) -> int:
+    return sum(int(model.score(batch, model.mpp)[:, _NUCLEI].sum()) for batch in batches)
 
 
 _OF_TILES: dict[str, Callable[[ImageSource, tuple[Tile, ...]], dict[str, float]]] = {
     "decode": _decode,
     "read": _read,
     "predict": _predict,
+    "inline": _inline,
 }
 
 
