@@ -163,7 +163,8 @@ class S3Server:
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             entries: list[dict[str, Any]] | None = json.load(answer)["Entries"]
-        return [_decoded(entry["Extended"]["key"]) for entry in entries or []]
+        # A part that is still on its way when its upload is aborted makes SeaweedFS a folder again, of no upload.
+        return [_decoded(entry["Extended"]["key"]) for entry in entries or [] if entry["Extended"]]
 
 
 @contextmanager
