@@ -30,7 +30,7 @@ run: $(VENV)/.run ## set everything up and start the server with demo data on 12
 test: $(VENV)/.dev ## set everything up and run the tests; T=path for some
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(T)
 
-test-slow: $(VENV)/.dev ## run the tests that kill processes, and the large ones
+test-slow: $(VENV)/.dev ## run the tests of whole servers, those that kill processes, and the large ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow $(T)
 
 static: format lint types imports docs ## everything that is checked without running it

@@ -22,6 +22,8 @@ from tests.contracts.djinn.conftest import QCOW2
 from tests.process.serving import Archive
 from tests.web.conftest import Answer, Wire
 
+pytestmark = pytest.mark.slow
+
 MIB = 1024 * 1024
 
 

@@ -15,6 +15,8 @@ from tests.core.clinic.making import make_image, make_patient
 from tests.process.conftest import ended
 from tests.process.serving import Archive
 
+pytestmark = pytest.mark.slow
+
 ONE_BACKEND = pytest.mark.parametrize("backend", ["sqlite-disk"], indirect=True)
 
 KNOWN = ("Size greater than 100% should only work with the ^ notation", "'!2000,3000'")

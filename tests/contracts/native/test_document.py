@@ -27,6 +27,8 @@ from tests.contracts.native.test_annotations import make_slide, send
 
 Case: TypeAlias = schemathesis.Case[Any]
 
+pytestmark = pytest.mark.slow
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

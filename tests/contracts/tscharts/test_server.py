@@ -22,6 +22,8 @@ from tests.contracts.tscharts.conftest import DETAILS
 from tests.process.serving import Archive
 from tests.web.conftest import Wire
 
+pytestmark = pytest.mark.slow
+
 MIB = 1024 * 1024
 LARGEST_BODY = 48 * MIB
 V1 = "/tscharts/v1"
