@@ -1,4 +1,4 @@
-"""Processes that must not outlive the one that spawned them."""
+"""Processes that must not outlive the one that started them."""
 
 import ctypes
 import os
@@ -28,13 +28,15 @@ def tied(_tie: Tie | None, function: Callable[..., _T], *args: Any) -> _T:
     return function(*args)
 
 
-def _tie_to(parent_pid: int) -> None:
-    """Have the kernel kill this process when its parent dies (Linux), and end now if it has died already.
-
-    Ctrl-C at the terminal is the parent's to hear, which then stops its children in order.
-    """
+def die_with(parent_pid: int) -> None:
+    """Have the kernel kill this process when its parent dies (Linux), and end now if it has died already."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
         os._exit(1)
+
+
+def _tie_to(parent_pid: int) -> None:
+    """Ctrl-C at the terminal is the parent's to hear, which then stops its children in order."""
+    die_with(parent_pid)
     os.setpgid(0, 0)

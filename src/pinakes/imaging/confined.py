@@ -1,9 +1,8 @@
 """Processes that read what strangers sent and run what may misbehave: how one starts, what it may take, how it ends.
 
-who starts it    Confined ══ socket ══ the program, which calls `die_with` and `limit` first
+who starts it    Confined ══ socket ══ the program, which calls `kinship.die_with` and `limit` first
 """
 
-import ctypes
 import os
 import resource
 import signal
@@ -33,7 +32,6 @@ _ONE_THREAD_EACH: Final = {
 _MEMORY_KEPT: Final = {"MALLOC_MMAP_THRESHOLD_": str(4 * 1024 * 1024), "MALLOC_TRIM_THRESHOLD_": str(16 * 1024 * 1024)}
 """The pixels of one tile are put where those of the last one were: fresh memory costs a fifth of a tile's time."""
 
-_PR_SET_PDEATHSIG: Final = 1
 _MOST_FILES: Final = 256
 _ROUNDS: Final = 10
 
@@ -127,14 +125,6 @@ def _environment(pid: int) -> list[bytes]:
         return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return []
-
-
-def die_with(parent_pid: int) -> None:
-    """As `pinakes.kinship` does, of which imaging knows nothing. For the process itself to call."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:
-        os._exit(1)
 
 
 def limit(memory_bytes: int, *, file_bytes: int = 0, reserves_freely: bool = False) -> None:

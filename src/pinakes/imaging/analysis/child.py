@@ -26,9 +26,10 @@ from pinakes.imaging.analysis.requests import (
     Ready,
     Refused,
 )
-from pinakes.imaging.confined import die_with, limit
+from pinakes.imaging.confined import limit
 from pinakes.imaging.decoding import wire
 from pinakes.imaging.source import ImageSource
+from pinakes.kinship import die_with
 
 _ALARM_GRACE_SECONDS: Final = 5.0  # who waits for the answer is to act first
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from pinakes.imaging import confined
+from pinakes import kinship
 from pinakes.imaging.analysis.manifest import ExecutableManifest
 from pinakes.imaging.analysis.requests import AnalysisFailed
 from pinakes.imaging.analysis.scoring import Manifested
@@ -63,7 +63,7 @@ class ExecutableProgram(Manifested):
                 stderr=subprocess.DEVNULL,
                 cwd=tempfile.gettempdir(),
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", _DIRECTORY: str(directory.absolute())},
-                preexec_fn=lambda: confined.die_with(parent),  # noqa: PLW1509 - no other thread runs yet
+                preexec_fn=lambda: kinship.die_with(parent),  # noqa: PLW1509 - no other thread runs yet
             )
         except OSError as error:
             raise AnalysisFailed(f"The model's program cannot be started: {error.strerror}.") from error

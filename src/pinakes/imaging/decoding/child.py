@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from pinakes.imaging.bytesources import DistantFile
-from pinakes.imaging.confined import die_with, limit
+from pinakes.imaging.confined import limit
 from pinakes.imaging.decoding import wire
 from pinakes.imaging.decoding.answering import Answers
 from pinakes.imaging.decoding.ranges import Fetching
@@ -24,6 +24,7 @@ from pinakes.imaging.decoding.requests import Answer, Bounds, DecodeRequest, Nee
 from pinakes.imaging.decoding.warm import File, Opener
 from pinakes.imaging.opening import load_readers
 from pinakes.imaging.source import ImageSource
+from pinakes.kinship import die_with
 
 _ALARM_GRACE_SECONDS: Final = 5.0  # who waits for the answer is to act first
 
